@@ -1,0 +1,48 @@
+"""What a provider of the policy costs: the policy's own price first, then nothing for local ones, then the list price."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hroute.ledger import prices
+from hroute.schema.policy import Policy, Provider
+from hroute.terms.money import Price
+from hroute.terms.usage import Usage
+
+SECONDS_PER_HOUR = 3600
+
+
+def price_of(provider: Provider, *, at: datetime | None = None) -> Price | None:
+    """Price per token class, or None where it is not known, or where the provider is paid by the hour.
+
+    `at` matters where a vendor's prices change by hour or day (`hroute.ledger.prices.lookup`).
+    """
+    if provider.price is not None:
+        return provider.price
+    if provider.usd_per_hour is not None:
+        return None
+    if provider.local:
+        return prices.FREE
+    return prices.lookup(provider.plugin, provider.model, base_url=provider.base_url, at=at)
+
+
+def cost_of(
+    provider: Provider, usage: Usage, *, seconds: float | None = None, at: datetime | None = None
+) -> int | None:
+    """Nano-dollars of one call, or None where it cannot be known.
+
+    `seconds` is how long the call kept the hardware busy: what a provider with `usd_per_hour` is charged by.
+    """
+    if provider.price is None and provider.usd_per_hour is not None:
+        return None if seconds is None else round(provider.usd_per_hour * seconds / SECONDS_PER_HOUR)
+    price = price_of(provider, at=at)
+    return None if price is None else prices.cost(price, usage)
+
+
+def estimate(policy: Policy, provider: Provider | str, prompt_tokens: int, output_tokens: int) -> int | None:
+    """Nano-dollars that a call would cost without any prompt cache, or None where no price is known.
+
+    `provider` is a provider of the policy or its name. Raises KeyError where the policy has none of that name.
+    """
+    target = policy.providers[provider] if isinstance(provider, str) else provider
+    return cost_of(target, Usage(input=prompt_tokens, output=output_tokens))
