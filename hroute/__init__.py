@@ -1,0 +1,59 @@
+"""hroute: one declarative policy decides which model serves each request.
+
+The public names are loaded on first use, so that `import hroute` costs nothing:
+
+    import hroute
+    answer = hroute.Client.from_policy("routing-config.yaml").complete("Why is the sky blue?")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hroute.errors import AllFailed as AllFailed
+    from hroute.errors import CallerFault as CallerFault
+    from hroute.errors import HrouteError as HrouteError
+    from hroute.errors import NoCredential as NoCredential
+    from hroute.errors import PolicyError as PolicyError
+    from hroute.errors import Refused as Refused
+    from hroute.errors import UsageError as UsageError
+    from hroute.schema.policy import Policy as Policy
+
+_HOME: Final = {
+    "AllFailed": "hroute.errors",
+    "AsyncClient": "hroute.router.client",
+    "CallerFault": "hroute.errors",
+    "Client": "hroute.router.client",
+    "Decision": "hroute.router.decision",
+    "HrouteError": "hroute.errors",
+    "NoCredential": "hroute.errors",
+    "Policy": "hroute.schema.policy",
+    "PolicyError": "hroute.errors",
+    "Refused": "hroute.errors",
+    "Request": "hroute.terms.message",
+    "UsageError": "hroute.errors",
+    "compile": "hroute.router.decide",
+    "decide": "hroute.router.decide",
+    "decide_batch": "hroute.router.decide",
+    "load": "hroute.router.check",
+}
+"""Public name -> the module it lives in."""
+
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'hroute' has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,47 @@
+"""An error as a person reads it on stderr, and as a program reads it on stdout."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from hroute.cli import exits, streams
+from hroute.cli.render.text import visible
+from hroute.errors import HrouteError, PolicyError
+
+
+def show(error: HrouteError) -> None:
+    """Tell the person what, where and what next."""
+    if isinstance(error, PolicyError) and error.diagnostics:
+        return _show_policy(error)
+    colour = streams.wants_colour(sys.stderr)
+    code = f"[{error.code}]" if error.code else ""
+    streams.talk(streams.paint(f"error{code}", "red", colour) + f": {visible(error.message, keep=chr(10))}")
+    for detail in getattr(error, "details", ()):
+        streams.talk(f"  {visible(detail)}")
+    if error.help:
+        streams.talk(f"  = help: {visible(error.help)}")
+
+
+def as_json(error: HrouteError) -> dict[str, Any]:
+    """`error{code, message}`, with the findings of a policy that cannot be loaded."""
+    content: dict[str, Any] = {"error": {"code": exits.name_of(error), "message": error.message}}
+    if error.help:
+        content["error"]["help"] = error.help
+    if isinstance(error, PolicyError):
+        from hroute.cli.render import diagnostic
+
+        content["findings"] = [diagnostic.as_json(d) for d in error.diagnostics]
+    return content
+
+
+def _show_policy(error: PolicyError) -> None:
+    from hroute.cli.render import diagnostic
+    from hroute.cli.render.excerpt import Files
+
+    files = Files()
+    colour = streams.wants_colour(sys.stderr)
+    shown = sorted(error.diagnostics, key=lambda d: d.sort_key)
+    streams.talk("\n\n".join(diagnostic.full(d, files.hiding(shown), colour) for d in shown))
+    streams.talk()
+    streams.talk(f"{error.message}      all findings: hroute check")
