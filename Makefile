@@ -59,8 +59,8 @@ fmt: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(STAMP) ## resolve uv.lock anew (needs uv)
-	$(BIN)/python tools/lock.py
+lock: ## resolve uv.lock anew, from the public index and no other (needs uv)
+	uv lock --no-config --default-index https://pypi.org/simple
 
 setup: $(STAMP) ## make the environment in .venv
 
