@@ -23,19 +23,27 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """Reasoning of a model; `signature` is the vendor's seal and is valid only at that vendor."""
+    """Reasoning of a model; `signature` is the vendor's seal and is valid only at that vendor.
+
+    `redacted`: the vendor shows no text, and the signature is the sealed reasoning itself.
+    """
 
     text: str
     signature: str | None = None
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A call that the model asks for; `input` is the parsed JSON object."""
+    """A call that the model asks for; `input` is the parsed JSON object.
+
+    `broken` is what the model wrote instead where that is no JSON object (cut off by a limit, say); `input` is empty.
+    """
 
     id: str
     name: str
     input: Mapping[str, Any]
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +81,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
+    """A tool that is offered. `hosted` is "dialect:type" of one that only its vendor knows (web search, computer use);
+    `schema` is then its declaration, and no other dialect can carry it."""
+
     name: str
     description: str
     schema: Mapping[str, Any]
+    hosted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +152,11 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
+    """A piece of reasoning; the `signature`, where there is one, comes with its last piece."""
+
     text: str
+    signature: str = ""
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
