@@ -45,11 +45,15 @@ def decide_lazy(compiled: Compiled, ask: Ask, known: Callable[[], Signals] = dic
     rule, chain, varies = compiled.outcomes[walk(compiled.index, ask)]
     signals = known()
     if varies:
-        return _vary(compiled.policy, rule, {**signals, "session": ask("session")}, request_id)._replace(signals=signals)
+        return _vary(compiled.policy, rule, {**signals, "session": ask("session")}, request_id)._replace(
+            signals=signals
+        )
     return Decision(rule, chain, signals, compiled.policy.hash)
 
 
-def decide_batch(compiled: Compiled, columns: Mapping[str, Sequence[Value | None]], *, ids: Sequence[str] = ()) -> list[Decision]:
+def decide_batch(
+    compiled: Compiled, columns: Mapping[str, Sequence[Value | None]], *, ids: Sequence[str] = ()
+) -> list[Decision]:
     """One decision a row, the same as `decide` gives. `columns` maps a feature to its values (None is absent), all of
     one length; `ids` are the request ids, needed only where a rule has a rollout, a holdout or a split.
 
@@ -61,7 +65,9 @@ def decide_batch(compiled: Compiled, columns: Mapping[str, Sequence[Value | None
     names = tuple(columns)
     rows = zip(*columns.values(), strict=True) if names else iter(())
     return [
-        decide(compiled, {name: value for name, value in zip(names, row, strict=True) if value is not None}, request_id=id)
+        decide(
+            compiled, {name: value for name, value in zip(names, row, strict=True) if value is not None}, request_id=id
+        )
         for row, id in zip(rows, ids or repeat(""), strict=bool(ids))
     ]
 

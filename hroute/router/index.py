@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Protocol
 
 from hroute.router.decision import Signals
@@ -39,9 +40,10 @@ class Index:
         self.texts = policy.texts
         self.owner = [position for position, _ in boxes]
         self.default = len(policy.rules)
-        self.needs = [frozenset(box) for _, box in boxes]
+        shared: dict[frozenset[str], frozenset[str]] = {}
+        self.needs = [shared.setdefault(names, names) for names in (frozenset(box) for _, box in boxes)]
         self.everything = (1 << len(boxes)) - 1
-        self.of_rule = _rule_masks(self.owner, self.default)
+        self.first_bit = [0, *accumulate(len(rule.region) for rule in policy.rules)]
 
         parts: dict[str, list[tuple[int, Part]]] = defaultdict(list)
         for bit, (_, box) in enumerate(boxes):
@@ -56,7 +58,7 @@ class Index:
 
     def match(self, signals: Signals, without: int | None = None) -> int:
         """The position in `policy.all_rules` of the first rule that matches; `without` leaves out one rule."""
-        mask = self.everything if without is None else self.everything & ~self.of_rule[without]
+        mask = self.everything if without is None else self.everything & ~self.of_rule(without)
         get = signals.get
         for feature, table, rest in self._tables:
             mask &= table.get(get(feature), rest)
@@ -66,6 +68,10 @@ class Index:
         for column in self._others:
             mask &= column.accept(self._value(column.feature, signals))
         return self.owner[(mask & -mask).bit_length() - 1] if mask else self.default
+
+    def of_rule(self, position: int) -> int:
+        """The boxes of a rule, as a mask."""
+        return (1 << self.first_bit[position + 1]) - (1 << self.first_bit[position])
 
     def _value(self, feature: str, signals: Signals) -> Value | None:
         value = signals.get(feature)
@@ -193,10 +199,3 @@ def _mask(positions: Iterable[int]) -> int:
     for position in positions:
         mask |= 1 << position
     return mask
-
-
-def _rule_masks(owner: Sequence[int], rules: int) -> list[int]:
-    masks = [0] * rules
-    for bit, position in enumerate(owner):
-        masks[position] |= 1 << bit
-    return masks

@@ -36,7 +36,7 @@ def next_question(index: Index, mask: int, asked: frozenset[str]) -> tuple[int, 
         return index.default, None
     rule = index.owner[(mask & -mask).bit_length() - 1]
     wanted: set[str] = set()
-    for box in bits(mask & index.of_rule[rule]):
+    for box in bits(mask & index.of_rule(rule)):
         open_features = index.needs[box] - asked
         if not open_features:
             return rule, None
@@ -87,7 +87,8 @@ def _unfold(index: Index, mask: int, asked: frozenset[str], budget: list[int]) -
     return Node(
         feature=feature,
         branches=tuple(
-            Branch(_joined(labels), _unfold(index, left, asked | {feature}, budget)) for left, labels in outcomes.items()
+            Branch(_joined(labels), _unfold(index, left, asked | {feature}, budget))
+            for left, labels in outcomes.items()
         ),
     )
 
@@ -119,7 +120,13 @@ def _intervals(column: NumberColumn) -> Iterator[tuple[str, int]]:
         high = column.points[position] if position < len(column.points) else None
         if low is None and high is not None and high <= 0:
             continue
-        words = f"< {high:g}" if low is None and high is not None else f">= {low:g}" if high is None else f"{low:g} .. < {high:g}"
+        words = (
+            f"< {high:g}"
+            if low is None and high is not None
+            else f">= {low:g}"
+            if high is None
+            else f"{low:g} .. < {high:g}"
+        )
         yield words, mask
     if SIGNALS[column.feature].may_be_absent:
         yield "absent", column.absent

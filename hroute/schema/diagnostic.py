@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -30,10 +30,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A place and what to say beside its carets."""
+    """A place and what to say beside its carets. `masked`: what stands there is a secret, and is never shown."""
 
     span: Span
     text: str = ""
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,16 @@ class Diagnostic:
     @property
     def sort_key(self) -> tuple[Any, ...]:
         return (self.primary.span, self.code, self.message)
+
+
+def to_data(finding: Diagnostic) -> list[Any]:
+    """A finding as plain JSON data, for a cache."""
+    labels = [[astuple(label.span), label.text, label.masked] for label in (finding.primary, *finding.others)]
+    return [finding.code, finding.level.value, finding.message, labels, finding.help, dict(finding.witness)]
+
+
+def from_data(data: list[Any]) -> Diagnostic:
+    """The finding that `to_data` wrote. Raises ValueError, TypeError or KeyError where it is something else."""
+    code, level, message, labels, help, witness = data
+    primary, *others = (Label(Span(*span), text, masked) for span, text, masked in labels)
+    return Diagnostic(code, Level(level), message, primary, tuple(others), help, witness)

@@ -23,6 +23,7 @@ def empty() -> Mapping[str, Any]:
     """A read-only mapping of nothing: the default of every mapping here."""
     return MappingProxyType({})
 
+
 DEFAULT = "default"
 """The rule name that stands for "no rule matched". Reserved, as `requested` is (SEMANTICS 1.10)."""
 
@@ -101,8 +102,9 @@ class Provider:
     options: Mapping[str, Any] = field(default_factory=empty)
     command: Names = ()
     vouched: str | None = None
-    catalogued: bool = False
+    catalogued: bool = field(default=False, compare=False)  # from the built-in catalogue, not declared
     span: Span | None = field(default=None, compare=False)
+    spans: Mapping[str, Span] = field(default_factory=empty, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Condition -> route (or refusal). `spans` maps a key of the rule ("name", "condition", "route_to", "fallback",
-    "fallback.1", "validate.judge", ...) to its value's place.
+    "fallback.1", "validate.judge", ...) to its value's place, and "chain.0", "chain.1", ... to where the author named
+    that part of the route (`route_to` or an item of `fallback`).
 
     `region` is the condition as boxes, with `hold` already in it: `hold: session` means "or held_rule is this rule".
     `rollout` and `holdout` are fractions: of the requests that match, `1 - rollout` go to the baseline; of the rest
@@ -262,7 +265,7 @@ class Policy:
     block loading; `sources` maps each file read to the SHA-256 of its content.
     """
 
-    path: str
+    path: str = field(compare=False)
     hash: str
     mode: Literal["enforce", "observe"]
     baseline: str | None
@@ -284,7 +287,9 @@ class Policy:
     gateway: Mapping[str, Any] = field(default_factory=empty)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
     sources: Mapping[str, str] = field(default_factory=empty, compare=False)
-    data: Mapping[str, Any] = field(default_factory=empty, compare=False)  # the resolved, plain form: what `dump` writes
+    data: Mapping[str, Any] = field(
+        default_factory=empty, compare=False
+    )  # the resolved, plain form: what `dump` writes
 
     def rule(self, name: str) -> Rule:
         """The rule of that name, the default included. Raises KeyError."""

@@ -23,13 +23,15 @@ class NotProven(Exception):
 
 @dataclass(slots=True)
 class Effort:
-    """How much may be spent: steps of one search, and a deadline shared by all (`stop` says that it has passed)."""
+    """How much may be spent by all searches together: `stop` says that the time is over."""
 
-    steps: int = 20_000
     stop: Stop = lambda: False
+    steps: int = 0
 
-    def count(self, step: int) -> None:
-        if step > self.steps or (step & 31 == 0 and self.stop()):
+    def count(self) -> None:
+        """One step of a search. Raises NotProven when the time is over."""
+        self.steps += 1
+        if self.steps & 31 == 0 and self.stop():
             raise NotProven
 
 
@@ -57,7 +59,9 @@ def reach(world: World, region: Iterable[Box], target: int, effort: Effort) -> S
     return search(world, region, lambda position: position == target, effort)
 
 
-def search(world: World, region: Iterable[Box], wanted: Callable[[int], bool], effort: Effort, which: int = 0) -> Search:
+def search(
+    world: World, region: Iterable[Box], wanted: Callable[[int], bool], effort: Effort, which: int = 0
+) -> Search:
     """A request of `region` whose winning rule is `wanted`; boxes of unwanted winners are subtracted.
 
     Sound where no wanted rule hides behind an unwanted winner inside that winner's box: always so for a single target
@@ -65,15 +69,13 @@ def search(world: World, region: Iterable[Box], wanted: Callable[[int], bool], e
     """
     outcome = Search()
     stack = list(region)[::-1]
-    step = 0
     index = world.indexes[which]
     while stack:
         box = stack.pop()
         signals = world.pick(box)
         if signals is None:
             continue
-        step += 1
-        effort.count(step)
+        effort.count()
         winner = index.match(signals)
         if wanted(winner):
             outcome.found = Found(signals, box)
@@ -81,5 +83,5 @@ def search(world: World, region: Iterable[Box], wanted: Callable[[int], bool], e
         if winner not in outcome.blockers:
             outcome.blockers.append(winner)
         hole = next(b for b in world.rule(winner, which) if world.holds(b, signals))
-        stack += [piece for piece in subtract(box, hole)][::-1]
+        stack += list(subtract(box, hole))[::-1]
     return outcome

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from hroute.router.analysis.reach import NotProven, reach, search
 from hroute.router.analysis.subject import Diagnostic, Label, Subject, finding
+from hroute.router.decision import Signals
+from hroute.schema.condition import tests
 from hroute.schema.policy import Rule
-from hroute.schema.region import INFINITY, Box, Spans, TooLarge, complement_of, full, intersect
+from hroute.schema.region import INFINITY, Box, Spans, TooLarge, complement_of, intersect, subtract
 from hroute.terms.signal import MICRO, SIGNALS, Kind
 
 
@@ -44,7 +46,7 @@ def always_true(subject: Subject) -> Iterator[Diagnostic]:
     for position, rule in enumerate(subject.policy.rules):
         try:
             outside = subject.world.canonical(complement_of(rule.condition))
-            if not subject.world.rule(position) or (not outside and _is_empty_condition(rule)):
+            if not subject.world.rule(position) or next(tests(rule.condition), None) is None:
                 continue
             if search(subject.world, outside, lambda winner, p=position: winner > p, subject.effort).found is None:  # type: ignore[misc]
                 yield finding(
@@ -53,8 +55,10 @@ def always_true(subject: Subject) -> Iterator[Diagnostic]:
                     subject.place(rule, "condition"),
                     help="write the last rule as `default:`, or narrow the condition",
                 )
-        except (NotProven, TooLarge):
+        except TooLarge:
             continue
+        except NotProven:
+            return
 
 
 def changes_nothing(subject: Subject) -> Iterator[Diagnostic]:
@@ -69,7 +73,7 @@ def changes_nothing(subject: Subject) -> Iterator[Diagnostic]:
                     help="delete it, or keep it for its name in reports",
                 )
         except NotProven:
-            continue
+            return
 
 
 def gaps(subject: Subject) -> Iterator[Diagnostic]:
@@ -87,13 +91,20 @@ def gaps(subject: Subject) -> Iterator[Diagnostic]:
             continue
         for low, low_box in below:
             for high, high_box in starts.get((feature, end + 2), ()):
-                if low != high and (found := _gap(subject, feature, end + 1, (low, low_box), (high, high_box))) is not None:
+                if (
+                    low != high
+                    and (found := _gap(subject, feature, end + 1, (low, low_box), (high, high_box))) is not None
+                ):
                     yield found
 
 
-def _gap(subject: Subject, feature: str, value: int, below: tuple[int, Box], above: tuple[int, Box]) -> Diagnostic | None:
+def _gap(
+    subject: Subject, feature: str, value: int, below: tuple[int, Box], above: tuple[int, Box]
+) -> Diagnostic | None:
     world, rules = subject.world, subject.policy.rules
-    others = intersect({k: v for k, v in below[1].items() if k != feature}, {k: v for k, v in above[1].items() if k != feature})
+    others = intersect(
+        {k: v for k, v in below[1].items() if k != feature}, {k: v for k, v in above[1].items() if k != feature}
+    )
     if others is None:
         return None
     winners = []
@@ -119,44 +130,35 @@ def _gap(subject: Subject, feature: str, value: int, below: tuple[int, Box], abo
 
 def _redundant(subject: Subject, position: int, rule: Rule) -> bool:
     """Whether every request that the rule wins would be served alike without it."""
-    world, index, rules = subject.world, subject.index, subject.policy.all_rules
-    stack, step = list(world.rule(position)), 0
+    rules = subject.policy.all_rules
+    return all(
+        _taken_from(subject, position, later) is None
+        for later in reversed(range(position + 1, len(rules)))
+        if not _alike(rule, rules[later])
+    )
+
+
+def _taken_from(subject: Subject, position: int, later: int) -> Signals | None:
+    """A request that the rule wins and that would go to the `later` rule if it were not there."""
+    world, index = subject.world, subject.index
+    stack = [
+        both
+        for box in world.rule(position)
+        for other in world.rule(later)
+        if (both := intersect(box, other)) is not None
+    ]
     while stack:
         box = stack.pop()
         signals = world.pick(box)
         if signals is None:
             continue
-        step += 1
-        subject.effort.count(step * 50)
-        winner = index.match(signals)
-        if winner == position:
-            winner = index.match(signals, without=position)
-            if not _alike(rule, rules[winner]):
-                return False
-            if winner == len(rules) - 1 or winner > position:
-                stack += _minus(subject, box, range(position + 1, winner + 1), winner, signals)
-                continue
-        stack += _minus(subject, box, (winner,), winner, signals)
-    return True
-
-
-def _minus(subject: Subject, box: Box, candidates: range | tuple[int, ...], winner: int, signals: object) -> list[Box]:
-    """`box` without the winner's box around the request; where rules between could hide, only the agreed part goes."""
-    from hroute.schema.region import subtract
-
-    world, rules = subject.world, subject.policy.all_rules
-    hole = next(b for b in world.rule(winner) if world.holds(b, signals))  # type: ignore[arg-type]
-    agreed = intersect(box, hole)
-    pieces = list(subtract(box, hole))
-    if len(candidates) > 1 and agreed is not None:
-        for between in candidates[:-1]:
-            if _alike(rules[winner], rules[between]):
-                continue
-            for other in world.rule(between):
-                both = intersect(agreed, other)
-                if both is not None and world.pick(both) is not None:
-                    pieces.append(both)
-    return pieces
+        subject.effort.count()
+        winner, without = index.match(signals), index.match(signals, without=position)
+        if winner == position and without == later:
+            return signals
+        blocker = winner if winner != position else without
+        stack += subtract(box, next(b for b in world.rule(blocker) if world.holds(b, signals)))
+    return None
 
 
 def _alike(a: Rule, b: Rule) -> bool:
@@ -165,26 +167,25 @@ def _alike(a: Rule, b: Rule) -> bool:
     )  # fmt: skip
 
 
-def _is_empty_condition(rule: Rule) -> bool:
-    return rule.region == ({},) and "condition" not in rule.spans
-
-
 def _unreachable(subject: Subject, rule: Rule, shadowing: list[Rule]) -> Diagnostic:
     names = ", ".join(f"`{r.name}`" for r in shadowing)
     labels = tuple(
         Label(
             subject.place(r, "condition"),
-            f"every request that matches is already taken by `{r.name}`" if len(shadowing) == 1 else f"taken by `{r.name}`",
+            f"every request that matches is already taken by `{r.name}`"
+            if len(shadowing) == 1
+            else f"taken by `{r.name}`",
         )
         for r in shadowing
     )
     title = "the default is unreachable" if rule is subject.policy.default else f"rule `{rule.name}` is unreachable"
-    help = f"move it above {names}, or delete it" if rule is not subject.policy.default else f"narrow {names}, or delete the default"
+    help = (
+        f"move it above {names}, or delete it"
+        if rule is not subject.policy.default
+        else f"narrow {names}, or delete the default"
+    )
     return finding("HR201", title, subject.place(rule, "condition"), others=labels, help=help)
 
 
 def _open(subject: Subject, rule: Rule, question: str) -> Diagnostic:
     return finding("HR200", f"not proven in time for rule `{rule.name}`: {question}", subject.place(rule, "name"))
-
-
-__all__ = ["always_true", "changes_nothing", "contradictions", "full", "gaps", "unreachable"]

@@ -56,7 +56,12 @@ def text_name(test: TextTest) -> str:
     if test.glob is not None:
         return f"{test.signal} like `{test.glob}`"
     pieces = []
-    for word, items in (("any of", test.any_of), ("all of", test.all_of), ("matching", test.matches), ("unless", test.unless)):
+    for word, items in (
+        ("any of", test.any_of),
+        ("all of", test.all_of),
+        ("matching", test.matches),
+        ("unless", test.unless),
+    ):
         if items:
             shown = ", ".join(f'"{item}"' for item in items[:2])
             pieces.append(f"{word} {shown}" + (", ..." if len(items) > 2 else ""))
@@ -97,13 +102,17 @@ def _part(world: World, feature: str, part: Part) -> str:
         return _members(world, part)
     name = _name(world, feature)
     if isinstance(part, Spans):
-        return " or ".join([_range(feature, low, high) for low, high in part.ranges] + ([f"{name} absent"] if part.absent else []))
+        return " or ".join(
+            [_range(feature, low, high) for low, high in part.ranges] + ([f"{name} absent"] if part.absent else [])
+        )
     if isinstance(part, Finite):
         words_ = ", ".join(sorted(_word(as_json(value)) for value in part.values))
         if part.values <= {True, False}:
             return f"{name} {words_}"
         return f"{name} not {words_}" if part.others else f"{name} {words_}"
-    return ", ".join(_clause(name, holds, names) for holds, names in sorted(part.clauses, key=lambda c: (c[0], sorted(c[1] or ()))))
+    return ", ".join(
+        _clause(name, holds, names) for holds, names in sorted(part.clauses, key=lambda c: (c[0], sorted(c[1] or ())))
+    )
 
 
 def _members(world: World, part: Members) -> str:

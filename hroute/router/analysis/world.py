@@ -37,7 +37,11 @@ class World:
 
     def __post_init__(self) -> None:
         features = {feature for index in self.indexes for feature in index.columns} | {
-            feature for policy in self.policies for region in _extra_regions(policy) for box in region for feature in box
+            feature
+            for policy in self.policies
+            for region in _extra_regions(policy)
+            for box in region
+            for feature in box
         }
         counting = frozenset().union(*(policy.signals.pii.counts for policy in self.policies)) | {UNSPECIFIED}
         self.counts = Members(frozenset({(True, counting)}))
@@ -64,7 +68,11 @@ class World:
         boxes = []
         for box in region:
             joined = self._rewritten(box)
-            if joined is not None and (joined := intersect(self.root, joined)) is not None and self.pick(joined) is not None:
+            if (
+                joined is not None
+                and (joined := intersect(self.root, joined)) is not None
+                and self.pick(joined) is not None
+            ):
                 boxes.append(joined)
         return boxes
 
@@ -147,7 +155,9 @@ class World:
             if (value in allowed.values) is not allowed.others:
                 yield value
 
-    def _answers(self, signal: str, keys: Iterable[str], wanted: Mapping[str, Part], value: Value) -> dict[str, Value] | None:
+    def _answers(
+        self, signal: str, keys: Iterable[str], wanted: Mapping[str, Part], value: Value
+    ) -> dict[str, Value] | None:
         answers: dict[str, Value] = {}
         for key in keys:
             part = wanted.get(key)
