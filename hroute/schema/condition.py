@@ -7,7 +7,7 @@ absent feature is false, `not` is the exact complement. `holds` below is the ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hroute.schema.diagnostic import Span
@@ -93,6 +93,35 @@ ALWAYS = All(())
 NEVER = Any(())
 
 
+def conjunction(items: Iterable[Condition]) -> Condition:
+    """All of the items, in normal form: nothing nested that could be flat, nothing around a single item."""
+    return _joined(All, items)
+
+
+def disjunction(items: Iterable[Condition]) -> Condition:
+    """Any of the items, in normal form."""
+    return _joined(Any, items)
+
+
+def negation(item: Condition) -> Condition:
+    """The exact complement, in normal form: `not` of a test is the negated test, since `!=` is `not` (SEMANTICS 1.2)."""
+    match item:
+        case Test():
+            source = item.source.removeprefix("not ") if item.source.startswith("not ") else f"not {item.source}"
+            return Test(item.feature, item.want, not item.negated, source, item.span)
+        case Not(inner):
+            return inner
+        case _:
+            return Not(item)
+
+
+def _joined(join: type[All] | type[Any], items: Iterable[Condition]) -> Condition:
+    flat: list[Condition] = []
+    for item in items:
+        flat.extend(item.items if isinstance(item, join) else (item,))
+    return flat[0] if len(flat) == 1 else join(tuple(flat))
+
+
 def grid(signal: str, value: bool | int | float) -> int:
     """A number of `signal` on its grid: itself for an integer, millionths for a fraction."""
     if SIGNALS[signal].kind is Kind.FRACTION:
@@ -161,5 +190,7 @@ def _fits(test: Test, value: Value) -> bool:
     if isinstance(value, frozenset):
         return not value.isdisjoint(want.values)
     if isinstance(value, float):
-        return any(isinstance(w, (int, float)) and grid(test.feature, w) == grid(test.feature, value) for w in want.values)
+        return any(
+            isinstance(w, (int, float)) and grid(test.feature, w) == grid(test.feature, value) for w in want.values
+        )
     return value in want.values

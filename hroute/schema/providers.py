@@ -1,0 +1,350 @@
+"""Providers and tiers of a policy: the catalogue, what the policy says over it, and the policy's own defaults below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+from hroute.schema.catalogue import CATALOGUE
+from hroute.schema.diagnostic import Label
+from hroute.schema.draft import Draft
+from hroute.schema.policy import Breaker, LatencyBreaker, Limits, Provider, Retry, Timeout
+from hroute.schema.quantities import dollars, duration, show_dollars, show_duration
+from hroute.schema.source import Path
+from hroute.terms import secret
+from hroute.terms.money import Price
+
+_CLIENT: Final = "client"
+"""`api_key: client`: the caller's own credential, passed on (SEMANTICS 3.10)."""
+
+_TIMEOUTS: Final = ("connect", "first_token", "idle", "total")
+_PRICES: Final = ("input", "output", "cache_read", "cache_write")
+
+
+def read_providers(draft: Draft) -> None:
+    """Fill `draft.providers`: the declared ones in order, then the rest of the catalogue."""
+    defaults = _defaults(draft)
+    declared = draft.mapping(("providers",))
+    for name in declared:
+        path: Path = ("providers", name)
+        if isinstance(draft.get(path), dict):
+            provider = _provider(draft, name, path, defaults)
+            if provider is None:
+                draft.broken.add(name)
+            else:
+                draft.providers[name] = provider
+        elif draft.get(path) is None and name in CATALOGUE:
+            draft.providers[name] = _catalogued(name, defaults)
+        else:
+            draft.broken.add(name)
+            draft.typed(path, dict, {})
+            if draft.get(path) is None:
+                draft.find("HR013", f"provider `{name}` has no `plugin` and no `model`", path, at_key=True)
+    for name in CATALOGUE:
+        if name not in draft.providers and name not in draft.broken:
+            draft.providers[name] = _catalogued(name, defaults)
+
+
+def read_tiers(draft: Draft) -> None:
+    """Fill `draft.tiers`. HR021 for a provider that does not exist, HR022 for a provider's name, HR012 for a repetition."""
+    for tier in draft.mapping(("tiers",)):
+        path: Path = ("tiers", tier)
+        if tier in draft.providers:
+            others = (
+                [Label(draft.source.key_span(("providers", tier)), "a provider here")]
+                if draft.has(("providers", tier))
+                else []
+            )
+            help = "" if others else f"`{tier}` is a provider of the built-in catalogue"
+            draft.find(
+                "HR022", f"tier `{tier}` has the name of a provider", path, at_key=True, others=others, help=help
+            )
+            continue
+        names = draft.get(path)
+        members: list[str] = []
+        if not isinstance(names, list):
+            draft.broken.add(tier)
+            draft.find(
+                "HR010", f"tier `{tier}` takes a list of providers", path, help=f"{tier}: [claude_sonnet, gpt4o]"
+            )
+            continue
+        for at in range(len(names)):
+            place = (*path, at)
+            name = draft.text(place) or ""
+            if name in members:
+                draft.find("HR012", f"tier `{tier}` names provider `{name}` twice", place)
+            elif name in draft.mapping(("tiers",)) and name not in draft.providers:
+                draft.find("HR012", f"tier `{tier}` names tier `{name}`; a tier lists providers", place)
+            elif draft.provider(name, place, f"tier `{tier}` names"):
+                members.append(name)
+        if members:
+            draft.tiers[tier] = tuple(members)
+        else:
+            draft.broken.add(tier)
+            if not names:
+                draft.find("HR012", f"tier `{tier}` is empty", path, help="name at least one provider")
+
+
+def plain(provider: Provider) -> dict[str, Any]:
+    """The provider as it would stand in a policy, every default written out."""
+    written: dict[str, Any] = {"plugin": provider.plugin, "model": provider.model}
+    for key in ("base_url", "api_key", "local", "context_window", "max_output", "vouched"):
+        value = getattr(provider, key)
+        if value is not None or key in CATALOGUE.get(provider.name, {}):
+            written[key] = value
+    for key in ("labels", "params", "options"):
+        if getattr(provider, key):
+            written[key] = dict(getattr(provider, key))
+    if provider.command:
+        written["command"] = list(provider.command)
+    written["timeout"] = {key: show_duration(getattr(provider.timeout, key)) for key in _TIMEOUTS}
+    retry, breaker, limits = provider.retry, provider.breaker, provider.limits
+    written["retry"] = {"attempts": retry.attempts, "base": show_duration(retry.base), "max": show_duration(retry.max)}
+    written["breaker"] = {
+        "failures": breaker.failures,
+        "within": show_duration(breaker.within),
+        "open_for": show_duration(breaker.open_for),
+        "probes": breaker.probes,
+    }
+    if breaker.latency is not None:
+        written["breaker"]["latency"] = {
+            "p95": show_duration(breaker.latency.p95),
+            "samples": breaker.latency.samples,
+            "within": show_duration(breaker.latency.within),
+            "open_for": show_duration(breaker.latency.open_for),
+        }
+    given = {key: getattr(limits, key) for key in ("concurrency", "requests_per_minute", "tokens_per_minute")}
+    given["wait"] = None if limits.wait is None else show_duration(limits.wait)
+    if any(value is not None for value in given.values()):
+        written["limits"] = {key: value for key, value in given.items() if value is not None}
+    if provider.price is not None:
+        written["price"] = _plain_price(provider.price)
+    if provider.usd_per_hour is not None:
+        written["usd_per_hour"] = show_dollars(provider.usd_per_hour)
+    return written
+
+
+def find_secrets(draft: Draft, path: Path) -> None:
+    """HR307 for every text below `path` that looks like a credential; the finding never shows it."""
+    for place, text in _texts(draft.get(path), path):
+        if place[-1] == "api_key" or not secret.looks_literal(text):
+            continue
+        _find_secret(draft, place)
+
+
+Defaults = tuple[Timeout, Retry, Breaker, Limits]
+
+
+def _defaults(draft: Draft) -> Defaults:
+    """The policy's own defaults over ours (SEMANTICS 3.2)."""
+    base = (Timeout(), Retry(), Breaker(), Limits())
+    return _behaviour(draft, (), base)
+
+
+def _behaviour(draft: Draft, path: Path, base: Defaults) -> Defaults:
+    timeout, retry, breaker, limits = base
+    return (
+        _timeout(draft, (*path, "timeout"), timeout),
+        _retry(draft, (*path, "retry"), retry),
+        _breaker(draft, (*path, "breaker"), breaker),
+        _limits(draft, (*path, "limits"), limits),
+    )
+
+
+def _timeout(draft: Draft, path: Path, base: Timeout) -> Timeout:
+    draft.mapping(path)
+    return Timeout(*(draft.measure((*path, key), duration, getattr(base, key)) for key in _TIMEOUTS))
+
+
+def _retry(draft: Draft, path: Path, base: Retry) -> Retry:
+    draft.mapping(path)
+    return Retry(
+        draft.whole((*path, "attempts")) or base.attempts,
+        draft.measure((*path, "base"), duration, base.base),
+        draft.measure((*path, "max"), duration, base.max),
+    )
+
+
+def _breaker(draft: Draft, path: Path, base: Breaker) -> Breaker:
+    draft.mapping(path)
+    return Breaker(
+        draft.whole((*path, "failures")) or base.failures,
+        draft.measure((*path, "within"), duration, base.within),
+        draft.measure((*path, "open_for"), duration, base.open_for),
+        draft.whole((*path, "probes")) or base.probes,
+        _latency(draft, (*path, "latency"), base.latency),
+    )
+
+
+def _latency(draft: Draft, path: Path, base: LatencyBreaker | None) -> LatencyBreaker | None:
+    if not draft.has(path):
+        return base
+    if draft.get(path) is None:
+        return None
+    draft.mapping(path)
+    start = base or LatencyBreaker(0.0)
+    p95 = draft.measure((*path, "p95"), duration, start.p95)
+    if not p95 and isinstance(draft.get(path), dict) and not draft.has((*path, "p95")):
+        draft.find(
+            "HR013", "a latency breaker needs `p95`, the duration above which it opens", path, help="latency: {p95: 8s}"
+        )
+    return LatencyBreaker(
+        p95,
+        draft.whole((*path, "samples")) or start.samples,
+        draft.measure((*path, "within"), duration, start.within),
+        draft.measure((*path, "open_for"), duration, start.open_for),
+    )
+
+
+def _limits(draft: Draft, path: Path, base: Limits) -> Limits:
+    draft.mapping(path)
+    return Limits(
+        draft.whole((*path, "concurrency")) or base.concurrency,
+        draft.whole((*path, "requests_per_minute")) or base.requests_per_minute,
+        draft.whole((*path, "tokens_per_minute")) or base.tokens_per_minute,
+        draft.measure((*path, "wait"), _perhaps_duration, base.wait),
+    )
+
+
+def _perhaps_duration(written: Any) -> float | None:
+    return duration(written)
+
+
+def _catalogued(name: str, defaults: Defaults) -> Provider:
+    entry = CATALOGUE[name]
+    timeout, retry, breaker, limits = defaults
+    return Provider(
+        name, **entry, labels={}, timeout=timeout, retry=retry, breaker=breaker, limits=limits, params={}, options={}, catalogued=True
+    )  # fmt: skip
+
+
+def _provider(draft: Draft, name: str, path: Path, defaults: Defaults) -> Provider | None:
+    entry = CATALOGUE.get(name, {})
+    before = len(draft.findings)
+    find_secrets(draft, path)
+    api_key = _api_key(draft, (*path, "api_key")) if draft.has((*path, "api_key")) else entry.get("api_key")
+    plugin = draft.text((*path, "plugin")) or entry.get("plugin")
+    model = draft.text((*path, "model")) or entry.get("model")
+    command = draft.texts((*path, "command"))
+    if plugin is None:
+        draft.find(
+            "HR013",
+            f"provider `{name}` has no `plugin`",
+            path,
+            at_key=True,
+            help="anthropic, openai, ollama, command or sandbox",
+        )
+    if model is None and plugin not in (None, "command", "sandbox"):
+        draft.find("HR013", f"provider `{name}` has no `model`", path, at_key=True)
+    timeout, retry, breaker, limits = _behaviour(draft, path, defaults)
+    provider = Provider(
+        name,
+        plugin or "",
+        model or name,
+        base_url=draft.text((*path, "base_url")) if draft.has((*path, "base_url")) else entry.get("base_url"),
+        api_key=api_key,
+        local=_local(draft, (*path, "local"), entry.get("local", False)),
+        labels={label: draft.text((*path, "labels", label)) or "" for label in draft.mapping((*path, "labels"))},
+        context_window=_size(draft, (*path, "context_window"), entry.get("context_window")),
+        max_output=_size(draft, (*path, "max_output"), entry.get("max_output")),
+        timeout=timeout,
+        retry=retry,
+        breaker=breaker,
+        limits=limits,
+        price=_price(draft, (*path, "price")),
+        usd_per_hour=draft.measure((*path, "usd_per_hour"), _perhaps_dollars, None),
+        params=draft.mapping((*path, "params")),
+        options=draft.mapping((*path, "options")),
+        command=command,
+        vouched=draft.text((*path, "vouched")),
+        span=draft.source.key_span(path),
+    )
+    return provider if len(draft.findings) == before else _without_key(draft, provider)
+
+
+def _without_key(draft: Draft, provider: Provider) -> Provider | None:
+    """A provider with a mistake in it is still a name that rules may use, so that one mistake is one finding."""
+    return provider if provider.plugin else None
+
+
+def _api_key(draft: Draft, path: Path) -> str | None:
+    value = draft.get(path)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not (secret.is_reference(value) or value == _CLIENT):
+        _find_secret(draft, path)
+        return None
+    return value
+
+
+def _find_secret(draft: Draft, path: Path) -> None:
+    from hroute.schema.codes import finding
+    from hroute.schema.diagnostic import Diagnostic
+
+    help = "put it into the environment and write `env:NAME`, or `keyring:NAME`; then revoke this one"
+    bare = finding("HR307", f"`{path[-1]}` holds a secret in clear", draft.span(path), help=help)
+    masked = Label(bare.primary.span, bare.primary.text, masked=True)
+    draft.findings.append(Diagnostic(bare.code, bare.level, bare.message, masked, bare.others, bare.help, bare.witness))
+
+
+def _local(draft: Draft, path: Path, default: bool | Literal["network"]) -> bool | Literal["network"]:
+    value = draft.get(path)
+    if value is None:
+        return default
+    if isinstance(value, bool):
+        return value
+    if value == "network":
+        return "network"
+    code = "HR012" if isinstance(value, str) else "HR010"
+    draft.find(code, "`local` is true (this machine), network (an address that you vouch for) or false", path)
+    return default
+
+
+def _size(draft: Draft, path: Path, default: int | None) -> int | None:
+    return draft.whole(path) if draft.get(path) is not None else (None if draft.has(path) else default)
+
+
+def _perhaps_dollars(written: Any) -> int | None:
+    return dollars(written)
+
+
+def _price(draft: Draft, path: Path) -> Price | None:
+    if draft.get(path) is None:
+        return None
+    draft.mapping(path)
+    for key in ("input", "output"):
+        if isinstance(draft.get(path), dict) and not draft.has((*path, key)):
+            draft.find(
+                "HR013",
+                f"`price` has no `{key}`",
+                path,
+                help="price: {input: 3.0, output: 15.0}, in USD per million tokens",
+            )
+            return None
+    input, output, read, write = (draft.measure((*path, key), _perhaps_dollars, None) for key in _PRICES)
+    bands = []
+    for at in range(len(draft.typed((*path, "bands"), list, []))):
+        place = (*path, "bands", at)
+        above, price = draft.whole((*place, "above")), _price(draft, place)
+        if above is not None and price is not None:
+            bands.append((above, price))
+    return Price(input or 0, output or 0, read, write, tuple(sorted(bands, key=lambda band: band[0])))
+
+
+def _plain_price(price: Price) -> dict[str, Any]:
+    amounts = {key: getattr(price, key) for key in _PRICES}
+    written: dict[str, Any] = {key: show_dollars(amount) for key, amount in amounts.items() if amount is not None}
+    if price.bands:
+        written["bands"] = [{"above": above, **_plain_price(band)} for above, band in price.bands]
+    return written
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, (*path, key))
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _texts(item, (*path, at))
