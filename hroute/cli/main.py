@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     command = _command_in(arguments)
     as_json = _asks_for_json(arguments)
     try:
-        code = application(command)(args=list(arguments), prog_name="hroute", standalone_mode=False)
+        code = application(command)(args=_plain(command, arguments), prog_name="hroute", standalone_mode=False)
         streams.finish()
         return code if isinstance(code, int) else exits.DONE
     except streams.PipeClosed:
@@ -121,6 +121,11 @@ def _command_in(arguments: Sequence[str]) -> str | None:
     """The first word that is no option: options before it take no values."""
     word = next((a for a in arguments if not a.startswith("-")), None)
     return word if word in COMMANDS else None
+
+
+def _plain(command: str | None, arguments: Sequence[str]) -> list[str]:
+    """`--tree` takes a value or none; Typer knows only one or the other."""
+    return ["--tree-mermaid" if a == "--tree=mermaid" and command == "check" else a for a in arguments]
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

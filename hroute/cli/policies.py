@@ -1,0 +1,59 @@
+"""Which policy a command works on, and the options that every command shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from hroute.errors import UsageError
+
+if TYPE_CHECKING:
+    from hroute.router.decide import Compiled
+    from hroute.schema.policy import Policy
+
+FILE_NAME: Final = "routing-config.yaml"
+
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        "-p",
+        "--policy",
+        metavar="FILE",
+        help="The policy; else $HROUTE_POLICY, else ./routing-config.yaml, else the XDG config directory.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def locate(given: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """The path of the policy to use. Where there is none at all, the path at which one would be looked for first.
+
+    Raises UsageError where `given` and the name of nothing are the same: an empty path.
+    """
+    if given is not None:
+        if not given:
+            raise UsageError("--policy names no file")
+        return given
+    if environ.get("HROUTE_POLICY"):
+        return environ["HROUTE_POLICY"]
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "~"), ".config")
+    at_home = os.path.join(config, "hroute", FILE_NAME)
+    return at_home if not os.path.exists(FILE_NAME) and os.path.exists(at_home) else FILE_NAME
+
+
+def load(given: str | None) -> Policy:
+    """The checked policy. Raises PolicyError with the findings where it cannot be loaded."""
+    from hroute.router import check
+
+    return check.load(locate(given))
+
+
+def compiled(given: str | None) -> Compiled:
+    """The checked policy, ready to decide."""
+    from hroute.router import decide
+
+    return decide.compile(load(given))

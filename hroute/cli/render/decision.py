@@ -1,0 +1,223 @@
+"""A decision as `hroute explain` shows it: the route, the rules one by one, the score, what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hroute.cli.render import values
+from hroute.cli.render.policy import feature_name
+from hroute.cli.render.text import count, pad, visible, width
+from hroute.cli.streams import paint
+from hroute.router import reference
+from hroute.router.decision import Step
+from hroute.router.explanation import Explanation
+from hroute.schema.condition import Missing, OneOf, Test, test_holds
+from hroute.schema.condition import tests as tests_of
+from hroute.schema.policy import Policy, Rule
+from hroute.terms import money
+from hroute.terms.signal import ABSENT, SIGNALS, Kind, Value
+
+_MOST_STEPS = 40
+_LABEL = 22
+
+
+def text(found: Explanation, *, verbose: bool = False, colour: bool = False) -> str:
+    """The whole answer for a person."""
+    blocks = [[_headline(found, colour)], _steps(found, verbose, colour), _facts(found, verbose)]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def as_json(found: Explanation) -> dict[str, Any]:
+    """The keys that programs may rely on (DESIGN 9)."""
+    decision, near = found.decision, found.nearest
+    content: dict[str, Any] = {
+        "rule": decision.rule.name,
+        "route_to": decision.route_to,
+        "fallback": list(decision.fallback),
+        "signals": values.plain(dict(sorted(decision.signals.items()))),
+        "score": decision.score,
+        "confidence": decision.confidence,
+        "policy": decision.policy,
+        "steps": [_step_json(found.policy, step) for step in found.steps],
+        "nearest": None
+        if near is None
+        else {"rule": near.rule, "route_to": near.route_to, "changes": values.plain(near.changes)},
+        "cost_usd": {"estimate": money.to_json(found.estimate.nano), "basis": found.estimate.basis},
+        "tries": list(found.tries),
+        "skipped": dict(found.skipped),
+        "assumed": list(found.assumed),
+        "found": [{"kind": f.kind, "start": f.start, "end": f.end, "where": f.where} for f in found.findings],
+        "variant": decision.variant or None,
+    }
+    if decision.rule.refuse is not None:
+        content["refuse"] = decision.rule.refuse
+    return content
+
+
+def place(rule: Rule) -> str:
+    """`routing-config.yaml:23`, or nothing for a rule that stands nowhere."""
+    return f"{visible(rule.span.file)}:{rule.span.line}" if rule.span else ""
+
+
+def by_rule(rule: Rule) -> str:
+    """`by rule code_generation, routing-config.yaml:23`."""
+    where = f", {place(rule)}" if place(rule) else ""
+    return f"by default: no rule matches{where}" if rule.name == "default" else f"by rule {visible(rule.name)}{where}"
+
+
+def _headline(found: Explanation, colour: bool) -> str:
+    decision = found.decision
+    if decision.route_to is None:
+        return (
+            f"{paint('refused', 'red', colour)}: {visible(decision.rule.refuse or '')}        {by_rule(decision.rule)}"
+        )
+    provider = found.policy.providers[decision.route_to]
+    variant = {"rollout": ", not yet rolled out", "holdout": ", held out", "split": ", by the split"}.get(
+        decision.variant, ""
+    )
+    name = paint(visible(decision.route_to), "bold", colour)
+    return f"{name}  ({provider.plugin} / {visible(provider.model)})        {by_rule(decision.rule)}{variant}"
+
+
+def _steps(found: Explanation, verbose: bool, colour: bool) -> list[str]:
+    shown = list(enumerate(found.steps, 1))
+    hidden = 0 if verbose else max(0, len(shown) - _MOST_STEPS)
+    names = max((width(visible(step.rule.name)) for _, step in shown[hidden:]), default=0)
+    digits = len(str(len(shown)))
+    lines = [f"  {count(hidden, 'rule')} before: no (-v shows them)"] if hidden else []
+    for number, step in shown[hidden:]:
+        verdict = paint("YES", "green", colour) if step.match else "no "
+        head = f"  {number:>{digits}}  {pad(visible(step.rule.name), names)}   {verdict}    "
+        indent = " " * (2 + digits + 2 + names + 3 + 3 + 4)
+        for said in _reasons(found, step, verbose):
+            lines.append(f"{head}{said}".rstrip())
+            head = indent
+    if found.unreached:
+        listed = [visible(rule.name) for rule in found.unreached[:8]]
+        more = f" and {len(found.unreached) - 8:,} more" if len(found.unreached) > 8 else ""
+        lines.append(f"  {'':{digits}}  {', '.join(listed)}{more}       not reached")
+    return lines
+
+
+def _reasons(found: Explanation, step: Step, verbose: bool) -> Iterator[str]:
+    """The test that decided; with `verbose` every test of the rule."""
+    if not verbose:
+        yield _reason(found.policy, step.test, ABSENT if step.got is None else step.got, step.match)
+        return
+    ask = reference.asker(found.policy, found.signals)
+    every = list(tests_of(step.rule.condition))
+    for test in every:
+        got = ask(test.feature)
+        yield _reason(found.policy, test, got, test_holds(test, got))
+    if not every:
+        yield _reason(found.policy, None, ABSENT, step.match)
+
+
+def _reason(policy: Policy, test: Test | None, got: Value, match: bool) -> str:
+    if test is None:
+        return "every request" if match else "no request"
+    has = _has(policy, test, got)
+    return has if match else f"{pad(has, 28)}  wants {visible(_wants(test))}"
+
+
+def _has(policy: Policy, test: Test, got: Value) -> str:
+    """What the request has, in words: `intent holds none of`, `batch_size is 1`."""
+    if "~" in test.feature:
+        return f"{visible(feature_name(policy, test.feature))} {'holds' if got is True else 'does not hold'}"
+    if SIGNALS[test.signal].kind is Kind.SET and isinstance(got, frozenset):
+        return f"{test.signal} is {values.shown(got)}" if got else f"{test.signal} is empty"
+    return f"{test.signal} is {visible(values.shown(got))}"
+
+
+def _wants(test: Test) -> str:
+    if test.source:
+        return test.source
+    if isinstance(test.want, Missing):
+        return "!= null" if test.negated else "null"
+    if isinstance(test.want, OneOf):
+        return ("!= " if test.negated else "") + values.shown(test.want.values)
+    low, high = test.want.low, test.want.high
+    return ("not " if test.negated else "") + f"{'' if low is None else low}..{'' if high is None else high}"
+
+
+def _facts(found: Explanation, verbose: bool) -> list[str]:
+    """The lines under the rules: score, what was found, what would change the answer, fallback, price."""
+    lines = []
+    if found.decision.score is not None:
+        parts = ", ".join(f"{name} {part:+.2f}" for name, part in found.score_parts.items() if abs(part) >= 0.005)
+        confidence = values.shown(found.decision.confidence)
+        lines.append(f"  score {found.decision.score:.2f}  confidence {confidence}{'      ' + parts if parts else ''}")
+    for item in found.findings[:10]:
+        lines.append(_fact("found", f"{item.kind} at characters {item.start + 1}-{item.end} ({item.where})"))
+    if len(found.findings) > 10:
+        lines.append(_fact("", f"and {len(found.findings) - 10} more"))
+    if found.assumed:
+        lines.append(_fact("assumed", ", ".join(_assumption(found, name) for name in found.assumed)))
+    if found.nearest is not None:
+        changes = " and ".join(_change(found.policy, name, value) for name, value in found.nearest.changes.items())
+        lines.append(
+            _fact(
+                "nearest other route",
+                f"{visible(found.nearest.route_to or 'refused')} ({visible(found.nearest.rule)}), if {changes}",
+            )
+        )
+    lines += _chain(found)
+    if found.decision.route_to is not None:
+        lines.append(_fact("estimate", f"{pad(_price(found.estimate.nano), 8)} {found.estimate.basis}"))
+    if verbose:
+        lines += [
+            "",
+            *(_fact(feature_name(found.policy, n), visible(values.shown(v))) for n, v in sorted(found.signals.items())),
+        ]
+    return lines
+
+
+def _chain(found: Explanation) -> Iterator[str]:
+    if found.decision.route_to is None:
+        return
+    for name, reason in found.skipped.items():
+        yield _fact("skipped", f"{visible(name)}: {visible(reason)}")
+    if not found.tries:
+        yield _fact("if it fails", "refused: nobody else may serve it")
+    elif found.tries[0] != found.decision.route_to:
+        yield _fact("goes to", ", then ".join(map(visible, found.tries)))
+    else:
+        yield _fact("if it fails", ", then ".join(map(visible, found.tries[1:])) or "nobody else")
+
+
+def _price(nano: int | None) -> str:
+    """Dollars with enough places to see something of a small price."""
+    if nano is None or nano == 0 or nano >= 100_000_000:
+        return money.show(nano)
+    places = 3 if nano >= 10_000_000 else 4 if nano >= 1_000_000 else 6
+    return money.show(nano, places)
+
+
+def _assumption(found: Explanation, name: str) -> str:
+    value = found.signals.get(name, SIGNALS[name].default if name in SIGNALS else ABSENT)
+    return f"{name} {values.shown(value)}"
+
+
+def _change(policy: Policy, feature: str, value: Any) -> str:
+    if "~" in feature:
+        return f"{visible(feature_name(policy, feature))} {'held' if value else 'did not hold'}"
+    if SIGNALS[feature].kind is Kind.SET:
+        return f"{feature} held {values.shown(value)}"
+    return f"{feature} were {visible(values.shown(value))}"
+
+
+def _fact(label: str, said: str) -> str:
+    return f"  {pad(label, _LABEL)} {said}"
+
+
+def _step_json(policy: Policy, step: Step) -> dict[str, Any]:
+    test = step.test
+    return {
+        "rule": step.rule.name,
+        "match": step.match,
+        "signal": None if test is None else test.feature,
+        "want": None if test is None else _wants(test),
+        "got": values.plain(step.got),
+        "place": str(step.rule.span) if step.rule.span else None,
+    }
