@@ -31,7 +31,10 @@ class Match(Protocol):
 
 
 class Regexp(Protocol):
-    """A compiled RE2 pattern over UTF-8 bytes."""
+    """A compiled RE2 pattern over UTF-8 bytes; `groups` is 0 unless it was compiled with captures."""
+
+    @property
+    def groups(self) -> int: ...
 
     def search(self, text: bytes, pos: int | None = None, endpos: int | None = None) -> Match | None: ...
 

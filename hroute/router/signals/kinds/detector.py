@@ -1,0 +1,70 @@
+"""What a detector is: a pattern, a cheaper trigger for the first pass, and a check of each candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place that a pattern found in a read text; code points, end exclusive."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def value(self) -> str:
+        return self.text[self.start : self.end]
+
+    @property
+    def digits(self) -> str:
+        return "".join(c for c in self.value if c.isdigit())
+
+    def before(self, count: int) -> str:
+        """Up to `count` characters before it, in lower case."""
+        return self.text[max(0, self.start - count) : self.start].lower()
+
+    def after(self, count: int) -> str:
+        return self.text[self.end : self.end + count].lower()
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether no letter or digit touches it; an escape such as `\\n` in JSON text is no letter."""
+        before = self.text[max(0, self.start - 2) : self.start]
+        after = self.text[self.end : self.end + 1]
+        escaped = len(before) == 2 and before[0] == "\\" and before[1] in "nrt"
+        return (escaped or not before[-1:].isalnum()) and not after.isalnum()
+
+    @property
+    def inside_number(self) -> bool:
+        """Whether it continues a longer number: `0.` before it, or `.5` after it."""
+        before, after = self.text[max(0, self.start - 2) : self.start], self.text[self.end : self.end + 2]
+        return (before[-1:] == "." and before[:1].isdigit()) or (after[:1] == "." and after[1:].isdigit())
+
+    def near(self, words: tuple[str, ...], count: int = 60) -> bool:
+        """Whether one of `words` stands up to `count` characters before it, or close behind it."""
+        around = self.before(count) + " " + self.after(20)
+        return any(word in around for word in words)
+
+
+def always(_: Candidate) -> bool:
+    return True
+
+
+def whole(found: Candidate) -> Candidate:
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """`pattern` is RE2 without regard to case; its group 1, if it has one, is the value. `trigger` is found wherever
+    `pattern` is, and is cheap: texts that hold no trigger are never looked at again. `narrow` cuts
+    a candidate that swallowed what follows it, before `accept` decides."""
+
+    kind: str
+    trigger: str
+    pattern: str
+    accept: Callable[[Candidate], bool] = always
+    narrow: Callable[[Candidate], Candidate] = whole
