@@ -6,7 +6,6 @@ where a command ends otherwise than the scene needs, so that it cannot show what
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -113,11 +112,8 @@ def outage(stage: Stage) -> None:
 
 def month(stage: Stage) -> None:
     stage.title("4. A cafe's month, a tenth of it, decided again under a policy")
-    sys.path.insert(0, str(ROOT / "examples/cafe"))
-    import month as cafe
-
-    with open(stage.folder / "october.jsonl", "w", encoding="utf-8") as log:
-        log.writelines(json.dumps(row) + "\n" for row in cafe.rows(6_000))
+    with open(stage.folder / "october.jsonl", "wb") as log:
+        subprocess.run([sys.executable, str(ROOT / "examples/cafe/month.py"), "6000"], stdout=log, check=True)
     shutil.copy(ROOT / "examples/cafe/routing-config.yaml", stage.folder / "cafe.yaml")
     stage.run("dry-run", "october.jsonl", "-p", "cafe.yaml", "--baseline", "claude_sonnet")
 

@@ -1,6 +1,6 @@
 """Write the cafe's month of the article as a log (JSONL): its shares, its token counts, made-up words.
 
-The same 60,000 lines every time. 61 % hours, addresses, prices, delivery; 18 % menu; 12 % complaints; 9 % documents
+The same 60,000 lines every time, or as many as the argument says. 61 % hours, addresses, prices, delivery; 18 % menu; 12 % complaints; 9 % documents
 and writing. 420 tokens in, of which 400 are the bot's system prompt, and 176 out.
 """
 
@@ -75,7 +75,7 @@ def rows(requests: int = REQUESTS, seed: int = 1) -> Iterator[dict[str, object]]
 
 
 def main() -> None:
-    for row in rows():
+    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else REQUESTS):
         sys.stdout.write(json.dumps(row) + "\n")
 
 
