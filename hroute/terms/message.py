@@ -25,12 +25,14 @@ class Text:
 class Thinking:
     """Reasoning of a model; `signature` is the vendor's seal and is valid only at that vendor.
 
-    `redacted`: the vendor shows no text, and the signature is the sealed reasoning itself.
+    `sealed_by` is the dialect that the seal came in; no other may carry it. `redacted`: the vendor shows no text, and
+    the signature is the sealed reasoning itself.
     """
 
     text: str
     signature: str | None = None
     redacted: bool = False
+    sealed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class ThinkingDelta:
     text: str
     signature: str = ""
     redacted: bool = False
+    sealed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
