@@ -10,8 +10,11 @@ from hroute.schema import cache
 from hroute.schema.build import build
 from hroute.schema.catalogue import CATALOGUE_VERSION
 from hroute.schema.diagnostic import Diagnostic, Level, Span
+from hroute.schema.dump import dump
 from hroute.schema.policy import Policy
 from hroute.schema.source import MAX_BYTES, Source, read, read_text
+
+__all__ = ["Loaded", "dump", "load", "load_text"]
 
 Loaded = tuple[Policy | None, list[Diagnostic], Source]
 
