@@ -1,0 +1,168 @@
+"""The shape of a file: right types, known keys, allowed values, nothing missing. Every mistake becomes one finding.
+
+What conditions hold is left to `hroute.schema.parse`, which says it better. jsonschema is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from hroute.errors import UsageError
+from hroute.schema import vocabulary
+from hroute.schema.codes import finding
+from hroute.schema.diagnostic import Diagnostic
+from hroute.schema.reply_schema import json_errors, schema_errors
+from hroute.schema.shape_errors import but_not, diagnose, entry_name
+from hroute.schema.source import Path, Source
+from hroute.terms.signal import SIGNALS, Kind, coerce, domain_text
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+VERSION: Final = 1
+"""The version of the policy language."""
+
+_SMALLEST: Final = "a smallest policy: routing_rules: [{name: code, condition: {task_type: code}, route_to: claude_sonnet, fallback: gpt4o}]"
+_SMALLEST_CASE: Final = "a smallest test: cases: [{given: {task_type: code}, expect: {route_to: claude_sonnet}}]"
+_FREE_TEXTS: Final = ("name", "description", "refuse")
+"""Keys of a rule whose text does not matter to its shape."""
+
+
+def shape(source: Source) -> list[Diagnostic]:
+    """HR010 to HR014 for a policy. Nothing where the file could not be read: its own findings say why."""
+    if source.data is None:
+        return [_nothing(source, "a policy", _SMALLEST)] if not source.findings else []
+    if not isinstance(source.data, dict):
+        return _tidy(source, [_no_mapping(source, "a policy", _SMALLEST)])
+    data = dict(source.data)
+    found: list[Diagnostic] = []
+    if "version" in data and (type(data["version"]) is not int or data["version"] != VERSION):
+        found.append(_version(source))
+    data.pop("version", None)
+    rules = data.get("routing_rules")
+    if isinstance(rules, list):
+        data["routing_rules"] = []
+        found += _rules(source, rules)
+    found += diagnose(source, _validator("policy").iter_errors(data))
+    return _tidy(source, found)
+
+
+def shape_of_cases(source: Source) -> list[Diagnostic]:
+    """The same for `*.test.yaml`; the values of the signals that cases give are checked too."""
+    if source.data is None:
+        return [_nothing(source, "a test file", _SMALLEST_CASE)] if not source.findings else []
+    if not isinstance(source.data, dict):
+        return _tidy(source, [_no_mapping(source, "a test file", _SMALLEST_CASE)])
+    found = list(diagnose(source, _validator("cases").iter_errors(source.data)))
+    cases = source.data.get("cases")
+    for at, case in enumerate(cases if isinstance(cases, list) else []):
+        if isinstance(case, dict):
+            found += _case(source, ("cases", at), case)
+    return _tidy(source, found)
+
+
+def _rules(source: Source, rules: list[Any]) -> Iterator[Diagnostic]:
+    """Errors of the rules. Rules that differ in free texts only have the same shape, which is looked at once."""
+    validator = _validator("rule")
+    good: set[str] = set()
+    for at, rule in enumerate(rules):
+        key = _shape_key(rule)
+        if key in good:
+            continue
+        before = True
+        for diagnostic in diagnose(source, validator.iter_errors(rule), ("routing_rules", at)):
+            before = False
+            yield diagnostic
+        if before:
+            good.add(key)
+
+
+def _shape_key(rule: Any) -> str:
+    if not isinstance(rule, dict):
+        return json.dumps(rule, ensure_ascii=False)
+    parts = dict(rule)
+    for key in _FREE_TEXTS:
+        text = parts.get(key)
+        if isinstance(text, str) and 0 < len(text) <= 100 and text.isprintable() and text == text.strip():
+            parts[key] = "x"
+    if isinstance(parts.get("condition"), dict):
+        parts["condition"] = {}
+    return json.dumps(parts, ensure_ascii=False)
+
+
+def _case(source: Source, path: Path, case: dict[str, Any]) -> Iterator[Diagnostic]:
+    yield from _signals(source, (*path, "given"), case.get("given"))
+    variations = case.get("each")
+    if not isinstance(variations, list):
+        if "expect" not in case:
+            help = "expect: {route_to: ollama}"
+            yield finding(
+                "HR013",
+                f"{entry_name(source, path)} expects nothing",
+                source.key_span((*path, next(iter(case), ""))),
+                help=help,
+            )
+        return
+    for at, variation in enumerate(variations):
+        if isinstance(variation, dict):
+            yield from _signals(source, (*path, "each", at, "given"), variation.get("given"))
+            if "expect" not in case and "expect" not in variation:
+                span = source.key_span((*path, "each", at, next(iter(variation), "")))
+                yield finding("HR013", f"{entry_name(source, path)} expects nothing of variation {at + 1}", span)
+
+
+def _signals(source: Source, path: Path, given: Any) -> Iterator[Diagnostic]:
+    for name, value in given.items() if isinstance(given, dict) else ():
+        signal = SIGNALS.get(name)
+        if signal is None or signal.kind is Kind.TEXT:
+            continue
+        try:
+            coerce(name, value)
+        except UsageError as error:
+            fits_not = (
+                "HR012" if isinstance(value, str) or (isinstance(value, (int, float)) and signal.numeric) else "HR010"
+            )
+            message = f"signal `{name}` takes {domain_text(signal)}, {but_not(value)}"
+            yield finding(fits_not, message, source.span((*path, name)), help=error.help or "")
+
+
+def _nothing(source: Source, what: str, smallest: str) -> Diagnostic:
+    return finding("HR013", f"the file is empty; it is to hold {what}", source.span_of(0, 0), help=smallest)
+
+
+def _no_mapping(source: Source, what: str, smallest: str) -> Diagnostic:
+    held = "a list" if isinstance(source.data, list) else "a single value"
+    return finding("HR010", f"{what} is a mapping, and this file holds {held}", source.span(()), help=smallest)
+
+
+def _version(source: Source) -> Diagnostic:
+    written = source.data["version"]
+    newer = type(written) is int and written > VERSION
+    help = "a newer hroute may read it" if newer else f"write `version: {VERSION}`, or leave it out"
+    message = f"this hroute reads version {VERSION} of the policy language, not {written!r}"
+    if not isinstance(written, (int, str)) or isinstance(written, bool):
+        message = f"`version` is the number {VERSION}"
+    return finding("HR014", message, source.span(("version",)), help=help)
+
+
+def _tidy(source: Source, found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Sorted, none twice, and none at a place of which the reader has already complained."""
+    seen = {f.primary.span for f in source.findings}
+    tidy = {(f.code, f.primary.span, f.message): f for f in found if f.primary.span not in seen}
+    return sorted(tidy.values(), key=lambda f: f.sort_key)
+
+
+@cache
+def _validator(of: str) -> Validator:
+    from jsonschema import Draft202012Validator
+
+    if of == "cases":
+        return Draft202012Validator(vocabulary.case_shape_schema())
+    schema = vocabulary.shape_schema()
+    return Draft202012Validator(schema["properties"]["routing_rules"]["items"] if of == "rule" else schema)
+
+
+__all__ = ["VERSION", "json_errors", "schema_errors", "shape", "shape_of_cases"]
