@@ -30,7 +30,11 @@ def main() -> None:
         print(HEADER)
         fast = per_item(match, rows)
         print(fast.line("match", "us", f"at most {match_bound}"))
-        print(per_item(lambda row, c=compiled: decide(c, row), rows).line("decide, with its Decision", "us", f"at most {decide_bound}"))
+        print(
+            per_item(lambda row, c=compiled: decide(c, row), rows).line(
+                "decide, with its Decision", "us", f"at most {decide_bound}"
+            )
+        )
         few = rows[: 2_000 if rules <= 50 else 100]
         naive = per_item(lambda row, p=policy: first_match(p, asker(p, row)), few, rounds=5)
         print(naive.line("naive interpreter", "us", f"{naive.median / fast.median:.0f} times the match (at least 8)"))
@@ -39,7 +43,11 @@ def main() -> None:
     print(HEADER)
     print(whole(lambda: Index(large)).line("compile", "ms", "at most 150"))
     print(memory(large).line("memory of the compiled index", "MB", "at most 4"))
-    print(whole(lambda: list(leaks(subject_of(large, seconds=60), []))).line("prove the privacy guarantee", "ms", "under 1,000"))
+    print(
+        whole(lambda: list(leaks(subject_of(large, seconds=60), []))).line(
+            "prove the privacy guarantee", "ms", "under 1,000"
+        )
+    )
     print(whole(lambda: analyse(subject_of(large)), rounds=3).line("all findings (time-bounded at 2 s)", "ms"))
 
 

@@ -18,7 +18,8 @@ def policy_data(rules: int, seed: int = 1) -> dict[str, Any]:
     rng = random.Random(seed)
     first = {"name": "privacy", "condition": {"contains_pii": True}, "route_to": "ollama", "fallback": None}
     rest = [
-        {"name": f"rule_{n}", "condition": _condition(rng, n), "route_to": rng.choice(PROVIDERS[1:])} for n in range(1, rules)
+        {"name": f"rule_{n}", "condition": _condition(rng, n), "route_to": rng.choice(PROVIDERS[1:])}
+        for n in range(1, rules)
     ]
     return {
         "routing_rules": [first, *rest],

@@ -28,12 +28,13 @@ CATALOGUE: Final[dict[str, dict[str, Any]]] = {
     "claude_haiku": {**_ANTHROPIC, "model": "claude-haiku-5-5"},
     "claude_sonnet": {**_ANTHROPIC, "model": "claude-sonnet-5-5"},
     "claude_opus": {**_ANTHROPIC, "model": "claude-opus-5-5"},
+    # The name is the article's. GPT-4o itself leaves the API on 2027-01-14; this is what stands in its place and price.
     "gpt4o": {
         "plugin": "openai",
-        "model": "gpt-4o",
+        "model": "gpt-6.1-sol",
         "api_key": "env:OPENAI_API_KEY",
-        "context_window": 128_000,
-        "max_output": 16_384,
+        "context_window": 1_050_000,
+        "max_output": 128_000,
     },
     "deepseek": {
         "plugin": "openai",

@@ -258,6 +258,7 @@ def _provider(draft: Draft, name: str, path: Path, defaults: Defaults) -> Provid
         command=command,
         vouched=draft.text((*path, "vouched")),
         span=draft.source.key_span(path),
+        spans={key: draft.span((*path, key)) for key in draft.mapping(path)},
     )
     return provider if len(draft.findings) == before else _without_key(draft, provider)
 

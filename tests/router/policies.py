@@ -83,8 +83,15 @@ def _rule(number: int) -> st.SearchStrategy[dict[str, Any]]:
             "holdout": st.just("5%"),
             "validate": st.just({"attempts": 2, "not_refusal": True}),
         },
-    ).filter(lambda rule: rule.get("fallback") != rule["route_to"] and (rule.get("fallback") != "everything" or rule["route_to"] not in ("ollama", "deepseek")))
-    refused = st.fixed_dictionaries({"name": st.just(f"rule_{number}"), "condition": conditions, "refuse": st.just("No.")})
+    ).filter(
+        lambda rule: (
+            rule.get("fallback") != rule["route_to"]
+            and (rule.get("fallback") != "everything" or rule["route_to"] not in ("ollama", "deepseek"))
+        )
+    )
+    refused = st.fixed_dictionaries(
+        {"name": st.just(f"rule_{number}"), "condition": conditions, "refuse": st.just("No.")}
+    )
     return st.one_of(routed, routed, routed, refused)
 
 

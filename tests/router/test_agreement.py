@@ -116,7 +116,8 @@ def test_deciding_in_bulk_gives_what_deciding_one_by_one_gives(data, rows) -> No
     ids = [f"request-{n}" for n in range(len(rows))]
     bulk = decide_batch(compiled, columns, ids=ids)
     assert [(d.rule.name, d.chain, d.variant) for d in bulk] == [
-        (d.rule.name, d.chain, d.variant) for d in (decide(compiled, row, request_id=id) for row, id in zip(rows, ids, strict=True))
+        (d.rule.name, d.chain, d.variant)
+        for d in (decide(compiled, row, request_id=id) for row, id in zip(rows, ids, strict=True))
     ]
 
 

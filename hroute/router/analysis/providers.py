@@ -72,16 +72,15 @@ def endpoints(subject: Subject) -> Iterator[Diagnostic]:
         if rule.route is None or not rule.route.fallback:
             continue
         first = subject.policy.providers[rule.route.to]
-        for number, name in enumerate(rule.route.fallback):
-            other = subject.policy.providers[name]
-            if (other.plugin, other.base_url) == (first.plugin, first.base_url) and not other.local:
-                yield finding(
-                    "HR303",
-                    f"fallback `{name}` of {_of(rule)} shares the endpoint of `{first.name}`: an outage takes both",
-                    subject.place(rule, f"fallback.{number}", "fallback", "route_to"),
-                    help="add a provider of another vendor behind it",
-                )
-                break
+        others = [subject.policy.providers[name] for name in rule.route.fallback]
+        if first.local or any(_endpoint(other) != _endpoint(first) for other in others):
+            continue
+        yield finding(
+            "HR303",
+            f"fallback `{others[0].name}` of {_of(rule)} shares the endpoint of `{first.name}`: an outage takes both",
+            subject.place(rule, "fallback.0", "fallback", "route_to"),
+            help="add a provider of another vendor behind it",
+        )
 
 
 def deadlines(subject: Subject) -> Iterator[Diagnostic]:
@@ -103,12 +102,15 @@ def deadlines(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def sizes(subject: Subject) -> Iterator[Diagnostic]:
-    """HR305: a request that the policy sends to a provider whose declared context window is too small for it."""
+    """HR305: a request that the policy sends to a provider whose context window, as the policy states it, is too small.
+
+    A window that only the catalogue knows is left to the plan: nobody would read that a million tokens are not enough.
+    """
     for position, rule in enumerate(subject.policy.all_rules):
         if rule.route is None:
             continue
         first = subject.policy.providers[rule.route.to]
-        if first.context_window is None or first.catalogued:
+        if first.context_window is None or "context_window" not in first.spans:
             continue
         large: Box = {"expected_tokens": Spans(((first.context_window + 1, INFINITY),))}
         region = [both for box in subject.world.rule(position) if (both := intersect(box, large)) is not None]
@@ -195,6 +197,11 @@ def named(policy: Policy) -> set[str]:
     """Providers that the policy names outside of its rules: tiers, the baseline."""
     names = {name for tier in policy.tiers.values() for name in tier}
     return names | ({policy.baseline} if policy.baseline else set())
+
+
+def _endpoint(provider: Provider) -> tuple[object, ...]:
+    """What fails together: the same wire to the same address, or the same program."""
+    return (provider.plugin, provider.base_url, provider.command[:1])
 
 
 def _destinations(policy: Policy) -> set[str]:
