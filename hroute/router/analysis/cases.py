@@ -73,7 +73,7 @@ def read_cases(source: Source, findings: list[Diagnostic]) -> list[Case]:
     """The cases of a test file, `each:` unfolded. Raises PolicyError with the findings where it has errors."""
     if findings:
         raise PolicyError(f"{source.name}: {findings[0].message}", findings)
-    cases = []
+    cases: list[Case] = []
     for number, data in enumerate(source.data["cases"]):
         cases += _unfold(source, number, data)
     return cases

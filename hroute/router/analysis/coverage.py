@@ -16,19 +16,8 @@ from hroute.router.analysis.reach import Effort, Found, NotProven, reach, search
 from hroute.router.analysis.witness import witness
 from hroute.router.analysis.world import World
 from hroute.router.decide import Compiled
-from hroute.schema.condition import (
-    ALWAYS,
-    NEVER,
-    All,
-    Any as AnyOf,
-    Ask,
-    Condition,
-    Not,
-    Test,
-    holds,
-    test_holds,
-    tests,
-)
+from hroute.schema import condition as c
+from hroute.schema.condition import Ask, Condition, Test, holds, test_holds, tests
 from hroute.schema.diagnostic import Span
 from hroute.schema.policy import Policy, Rule
 from hroute.schema.region import TooLarge, region_of
@@ -77,7 +66,7 @@ def goals_of(compiled: Compiled, effort: Effort) -> Iterator[Goal]:
     """Everything that a policy's cases can exercise. Branches that no request can take are left out."""
     world = World((compiled.policy,), (compiled.index,))
     for position, rule in enumerate(compiled.policy.all_rules):
-        found = _quiet(lambda p=position: reach(world, world.rule(p), p, effort).found)  # type: ignore[misc]
+        found = _quiet(lambda p=position: reach(world, world.rule(p), p, effort).found)
         if found is None:
             continue
         given = _given(world, found)
@@ -89,7 +78,7 @@ def goals_of(compiled: Compiled, effort: Effort) -> Iterator[Goal]:
 def _branches(world: World, position: int, rule: Rule, effort: Effort) -> Iterator[Goal]:
     for number, test in enumerate(tests(rule.condition)):
         for answer in (True, False):
-            found = _quiet(lambda t=test, n=number, a=answer: _deciding(world, position, rule, n, t, a, effort))  # type: ignore[misc]
+            found = _quiet(lambda t=test, n=number, a=answer: _deciding(world, position, rule, n, t, a, effort))
             if found is None:
                 continue
             given = _given(world, found)
@@ -102,11 +91,12 @@ def _deciding(
 ) -> Found | None:
     """A request that reaches the rule and on which the test, answering `answer`, alone decides the rule."""
     if_true, if_false = _with(rule.condition, number, True), _with(rule.condition, number, False)
-    itself: Condition = test if answer else Not(test)
+    itself: Condition = test if answer else c.Not(test)
     for up, down in ((if_true, if_false), (if_false, if_true)):
-        region = world.canonical(region_of(All((itself, up, Not(down)))))
-        wins = (up is if_true) is answer
-        found = search(world, region, lambda p: p == position if wins else p > position, effort).found
+        region = world.canonical(region_of(c.All((itself, up, c.Not(down)))))
+        holds_here = (up is if_true) is answer
+        wanted = range(position, position + 1) if holds_here else range(position + 1, len(world.policies[0].all_rules))
+        found = search(world, region, wanted.__contains__, effort).found
         if found is not None:
             return found
     return None
@@ -114,17 +104,17 @@ def _deciding(
 
 def _with(condition: Condition, number: int, answer: bool) -> Condition:
     """The condition with its `number`-th test replaced by its answer."""
-    return _replaced(condition, number, ALWAYS if answer else NEVER)[0]
+    return _replaced(condition, number, c.ALWAYS if answer else c.NEVER)[0]
 
 
 def _replaced(condition: Condition, number: int, by: Condition) -> tuple[Condition, int]:
     match condition:
         case Test():
             return (by if number == 0 else condition), number - 1
-        case Not(item):
+        case c.Not(item):
             inner, number = _replaced(item, number, by)
-            return Not(inner), number
-        case All(items) | AnyOf(items):
+            return c.Not(inner), number
+        case c.All(items) | c.Any(items):
             made = []
             for item in items:
                 inner, number = _replaced(item, number, by)
