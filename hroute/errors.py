@@ -47,7 +47,8 @@ class PolicyError(HrouteError):
 
 
 class RequestError(HrouteError):
-    """A request ended without a reply. `decision` is what the policy decided, `attempts` what was tried."""
+    """A request ended without a reply. `decision` is what the policy decided, `attempts` what was tried, `skipped` who
+    was not asked and why; `details` are lines for a person, `id` the request's."""
 
     def __init__(
         self,
@@ -55,12 +56,18 @@ class RequestError(HrouteError):
         *,
         decision: Any = None,
         attempts: Sequence[Any] = (),
+        skipped: Sequence[Any] = (),
+        details: Sequence[str] = (),
+        id: str = "",
         code: str | None = None,
         help: str | None = None,
     ) -> None:
         super().__init__(message, code=code, help=help)
         self.decision = decision
         self.attempts = tuple(attempts)
+        self.skipped = tuple(skipped)
+        self.details = tuple(details)
+        self.id = id
 
 
 class Refused(RequestError):

@@ -1,0 +1,194 @@
+"""What a request ends with: an Answer, or the one error that says why there is none (SEMANTICS 3.5, 3.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final
+
+from hroute.errors import AllFailed, CallerFault, NoCredential, Refused, RequestError
+from hroute.router.attempts import Attempt, Broken, End
+from hroute.router.decision import Decision
+from hroute.router.egress import Guard
+from hroute.router.plan import REASON, Candidate, Plan, Skipped, Why
+from hroute.schema.diagnostic import Span
+from hroute.terms import money
+from hroute.terms.locality import parse
+from hroute.terms.message import Reply
+from hroute.terms.outcome import Failure, Outcome, Reason
+from hroute.terms.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply and how it came about.
+
+    `routed_to` is what the decision named, `actual_provider` and `actual_model` what served; `escalation` says why they
+    differ. `json` is the parsed value where JSON was asked for. `usage` and `cost` (nano-dollars, None unknown) count
+    every attempt. `reply` has the parts (tool calls, thinking) and the stop reason.
+    """
+
+    id: str
+    text: str
+    decision: Decision
+    routed_to: str
+    actual_provider: str
+    actual_model: str
+    escalation: Reason | None
+    attempts: tuple[Attempt, ...]
+    usage: Usage
+    cost: int | None
+    reply: Reply
+    json: Any = None
+    skipped: tuple[Skipped, ...] = field(default=())
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars with at most 9 decimals; None where no price is known."""
+        return money.to_json(self.cost)
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that `hroute ask --json` promises."""
+        return {
+            "id": self.id,
+            "text": self.text,
+            "json": self.json,
+            "rule": self.decision.rule.name,
+            "routed_to": self.routed_to,
+            "actual_provider": self.actual_provider,
+            "actual_model": self.actual_model,
+            "escalation": None if self.escalation is None else str(self.escalation),
+            "attempts": [attempt.as_json() for attempt in self.attempts],
+            "skipped": [{"provider": s.provider, "why": str(s.why), "detail": s.detail} for s in self.skipped],
+            "usage": self.usage.as_json(),
+            "cost_usd": self.cost_usd,
+        }
+
+
+_CAUSE: Final[Mapping[Outcome, Reason]] = {
+    Outcome.CAPABILITY: Reason.CAPABILITY,
+    Outcome.CREDENTIAL: Reason.CREDENTIAL,
+    Outcome.CAPACITY: Reason.CAPACITY,
+    Outcome.SERVER: Reason.OUTAGE,
+    Outcome.TRANSPORT: Reason.OUTAGE,
+    Outcome.TIMEOUT: Reason.SLOW,
+    Outcome.BAD_CONTENT: Reason.BAD_CONTENT,
+}
+
+
+def escalation(
+    plan: Plan, attempts: Sequence[Attempt], skipped: Sequence[Skipped], served: str, observed: bool
+) -> Reason | None:
+    """Why `served` answered and not the provider that the decision named; None where it is the same."""
+    named = plan.decision.route_to
+    if served == named:
+        return None
+    if observed:
+        return Reason.OBSERVED
+    failed = [a.outcome for a in attempts if a.provider == named]
+    if failed:
+        return _CAUSE.get(failed[-1], Reason.OUTAGE)
+    reasons = [REASON[s.why] for s in skipped if s.provider == named]
+    return reasons[0] if reasons else Reason.SLOW  # neither failed nor left out: it was put last
+
+
+def error_of(
+    id: str, plan: Plan, guard: Guard, attempts: Sequence[Attempt], skipped: Sequence[Skipped], end: End
+) -> RequestError:
+    """The error that a request without an answer ends with, in the order of SEMANTICS 3.6."""
+    known = {candidate.name: candidate for candidate in plan.candidates}
+    stayed = all(known[a.provider].where == "machine" for a in attempts)
+    held = guard.held() if stayed else ()
+    forbidden = [*skipped, *(_kept_out(guard, plan, held) if held else ())]
+    details = (*_rule(plan.decision), *_tried(attempts, known), *_not_tried(forbidden))
+    kind, message, help = _verdict(guard, plan, attempts, skipped, end, bool(held))
+    return kind(
+        message, decision=plan.decision, attempts=attempts, skipped=skipped, details=details, help=help, id=id
+    )  # fmt: skip
+
+
+def refused_by_rule(id: str, decision: Decision) -> Refused:
+    """The error of a rule that says `refuse:`."""
+    message = decision.rule.refuse or "refused by the policy"
+    return Refused(message, decision=decision, details=_rule(decision), id=id)
+
+
+def _verdict(
+    guard: Guard, plan: Plan, attempts: Sequence[Attempt], skipped: Sequence[Skipped], end: End, held: bool
+) -> tuple[type[RequestError], str, str]:
+    explain = "hroute explain shows who may serve it and why"
+    if held:
+        keeps = any("local" in (g.only or {}) or "local" in (g.never or {}) for g in guard.held())
+        if keeps:
+            where = "the policy keeps this request on this machine, and no local provider answers"
+            return Refused, where, f"start a local provider that may serve it; {explain}"
+        return Refused, "a guarantee of the policy leaves nobody who could serve this request", explain
+    if isinstance(end, Broken):
+        return (
+            AllFailed,
+            f"the answer broke off after it had begun: {end.failure.message}",
+            "ask again: nothing is spliced",
+        )
+    outcomes = [a.outcome for a in attempts] + [_as_outcome(s) for s in skipped if s.why is not Why.GUARANTEE]
+    if outcomes and all(outcome is Outcome.CREDENTIAL for outcome in outcomes):
+        return NoCredential, "no provider that could serve this request has a credential that works", _keys(skipped)
+    if isinstance(end, Failure) and end.outcome is Outcome.CALLER_FAULT:
+        return CallerFault, f"{attempts[-1].provider} rejected the request itself: {end.message}", "mend the request"
+    return AllFailed, "every provider that may serve this request failed", explain
+
+
+def _as_outcome(skipped: Skipped) -> Outcome:
+    return Outcome.CREDENTIAL if skipped.why in (Why.KEY, Why.ADDRESS) else Outcome.CAPABILITY
+
+
+def _keys(skipped: Iterable[Skipped]) -> str:
+    missing = list(dict.fromkeys(s.detail.split()[0] for s in skipped if s.why is Why.KEY and s.detail.startswith("$")))
+    names = " or ".join(name.removeprefix("$") for name in missing)
+    rehearse = "try it without keys: hroute ask --sandbox"
+    return f"set {names}, or {rehearse}" if names else rehearse
+
+
+def _rule(decision: Decision) -> tuple[str, ...]:
+    return (f"rule       {decision.rule.name}{_place(decision.rule.span)}",)
+
+
+def _place(span: Span | None) -> str:
+    return f", {span.file}:{span.line}" if span else ""
+
+
+def _tried(attempts: Sequence[Attempt], known: Mapping[str, Candidate]) -> list[str]:
+    lines = []
+    for name, group in groupby(attempts, key=lambda a: a.provider):
+        calls = list(group)
+        failure = calls[-1].failure
+        target = known[name].target
+        address = parse(target.base_url) if target.base_url else None
+        where = f" at {address.host}{f':{address.port}' if address.port else ''}" if address else ""
+        times = f" ({len(calls)} tries)" if len(calls) > 1 else ""
+        lines.append(f"tried      {name} / {target.model}{where}: {failure.message if failure else 'ok'}{times}")
+    return lines
+
+
+def _not_tried(skipped: Iterable[Skipped]) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for one in skipped:
+        by_reason.setdefault(one.detail, []).append(one.provider)
+    return [f"not tried  {', '.join(dict.fromkeys(names))}: {detail}" for detail, names in by_reason.items()]
+
+
+def _kept_out(guard: Guard, plan: Plan, held: Iterable[Any]) -> list[Skipped]:
+    """Providers outside the chain that a guarantee would have kept out anyway, for the reader of a refusal."""
+    in_chain = {*plan.decision.chain, *(s.provider for s in plan.skipped)}
+    return [
+        Skipped(name, Why.GUARANTEE, f"forbidden by guarantee {g.name}{_place(g.spans.get('name'))}", g.name)
+        for g in held
+        for name in guard.policy.providers
+        if name not in g.permitted and name not in in_chain and _declared(guard, name)
+    ]
+
+
+def _declared(guard: Guard, name: str) -> bool:
+    provider = guard.policy.providers[name]
+    used = {p for rule in guard.policy.all_rules if rule.route for p in rule.route.chain}
+    return not provider.catalogued or name in used

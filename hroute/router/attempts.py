@@ -1,0 +1,266 @@
+"""The ladder of one request as a generator: deadline -> fallbacks -> retries -> one call.
+
+It yields what is to be done (`Call`, `Wait`, `Commit`) and receives what came of it, so that the synchronous and the
+asynchronous driver are a few lines each, and a test drives thousands of failures on a clock that stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from hroute.providers.protocol import Permit, Target
+from hroute.router.backoff import Tries, pause
+from hroute.router.plan import Candidate, Gate, Plan, Skipped
+from hroute.terms.clock import Clock, Rng
+from hroute.terms.message import Event, Reply, Request
+from hroute.terms.outcome import Failure, Outcome
+from hroute.terms.usage import Usage
+
+CHAIN_ATTEMPTS: Final = 6
+"""Calls that one request may cost, over the whole chain (SEMANTICS 3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to one provider. `latency_ms` runs from the call to its end, `first_token_ms` to the first event that
+    says something; `usage` is what the vendor counted, None where it said nothing."""
+
+    provider: str
+    model: str
+    outcome: Outcome
+    latency_ms: float
+    failure: Failure | None = None
+    usage: Usage | None = None
+    first_token_ms: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        content: dict[str, Any] = {
+            "provider": self.provider,
+            "model": self.model,
+            "outcome": str(self.outcome),
+            "latency_ms": round(self.latency_ms, 3),
+        }
+        if self.failure is not None:
+            content |= {"status": self.failure.status, "code": self.failure.code}
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A reply that passed: `text` is the clean text, `json` the parsed value where JSON was asked for."""
+
+    reply: Reply
+    text: str
+    json: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream that has said something: what was read, and the rest (an Iterator or AsyncIterator of events)."""
+
+    events: tuple[Event, ...]
+    rest: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A stream that broke after it was committed; `reply` holds what had come, its stop is `truncated`."""
+
+    failure: Failure
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Send `request` to `target`. Answer with a Reply, a Failure, or for a stream with Opened."""
+
+    candidate: Candidate
+    target: Target
+    request: Request
+    permit: Permit
+    stream: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Pass the stream of `model` on: from here no other can take over. Answer with its Reply or with Broken."""
+
+    opened: Opened
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Told to the observer: `provider` is given up after `tries` calls in `seconds`, `to` is asked next (if any)."""
+
+    provider: str
+    failure: Failure
+    tries: int
+    seconds: float
+    to: str | None
+
+
+Step = Call | Wait | Commit
+Result = Reply | Failure | Opened | Broken | None
+End = Accepted | Failure | Broken | None
+"""How the ladder ended: None where nobody was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the ladder needs besides the plan: limits, the parts it calls, time and chance.
+
+    `deadline` is in seconds from now to the first semantic event; `bad_limit` the replies that one provider may spoil;
+    `stream` asks for streams that are passed on at once.
+    """
+
+    request_for: Callable[[Candidate], Request]
+    permit: Callable[[Candidate], Permit]
+    judge: Callable[[Reply], Accepted | Failure]
+    deadline: float
+    clock: Clock
+    rng: Rng
+    bad_limit: int = 2
+    budget: int = CHAIN_ATTEMPTS
+    stream: bool = False
+    own_params: bool = False  # the policy added parameters: a 400 may be their fault
+    gates: Sequence[Gate] = ()
+    observe: Callable[[Attempt | Move], None] | None = None
+
+
+@dataclass(slots=True)
+class Log:
+    """What has happened so far; the caller holds it too, so that it survives an exception."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def attempts(plan: Plan, terms: Terms, log: Log) -> Generator[Step, Result, End]:
+    """Ask the candidates of `plan` in order until one answers, the request is at fault, or the limits are reached."""
+    until = terms.clock.now() + terms.deadline
+    end: End = None
+    for place, candidate in enumerate(plan.candidates):
+        if len(log.attempts) >= terms.budget or terms.clock.now() >= until:
+            break
+        started, before = terms.clock.now(), len(log.attempts)
+        ended = yield from _retries(candidate, plan, terms, log, until)
+        if ended is None:
+            continue
+        end = ended
+        if not isinstance(end, Failure) or end.outcome is Outcome.CALLER_FAULT:
+            break
+        if terms.observe:
+            tries, seconds = len(log.attempts) - before, terms.clock.now() - started
+            terms.observe(Move(candidate.name, end, tries, seconds, _next(plan, place, terms, log, until)))
+    return end
+
+
+def _retries(candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float) -> Generator[Step, Result, End]:
+    """Ask one provider until it answers or has used its tries; None where its gates let nothing pass."""
+    end: End = None
+    calls = bad = 0
+    while True:
+        refusal = next((s for gate in terms.gates if (s := gate.refuses(candidate.provider))), None)
+        if refusal is not None:
+            log.skipped.append(refusal)
+            return end
+        ended = yield from _once(candidate, plan, terms, log, until)
+        if not isinstance(ended, Failure):
+            return ended
+        end, calls, bad = ended, calls + 1, bad + (ended.outcome is Outcome.BAD_CONTENT)
+        seconds = pause(ended, Tries(calls, bad), candidate.provider.retry, terms.bad_limit, terms.rng)
+        if seconds is None or len(log.attempts) >= terms.budget or terms.clock.now() + seconds >= until:
+            return end
+        if seconds > 0:
+            yield Wait(seconds)
+
+
+def _once(
+    candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float
+) -> Generator[Step, Result, Accepted | Failure | Broken]:
+    """One call, judged and written down, also when the caller goes away in the middle of it."""
+    started = terms.clock.now()
+    first_token = None
+    try:
+        target = _within(candidate.target, until - started, terms.stream)
+        result = yield Call(candidate, target, terms.request_for(candidate), terms.permit(candidate), terms.stream)
+        if isinstance(result, Opened):
+            first_token = _ms(terms.clock, started)
+            result = yield Commit(result, target.model)
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            gone = Failure(Outcome.CANCELLED, "the caller went away")
+            _record(candidate, gone, None, _ms(terms.clock, started), first_token, terms, log)
+        raise
+    elapsed = _ms(terms.clock, started)
+    ended, reply = _judged(result, first_token is not None, candidate, plan, terms)
+    failure = ended if isinstance(ended, Failure) else ended.failure if isinstance(ended, Broken) else None
+    _record(candidate, failure, reply, elapsed, first_token, terms, log)
+    return ended
+
+
+def _judged(
+    result: Result, committed: bool, candidate: Candidate, plan: Plan, terms: Terms
+) -> tuple[Accepted | Failure | Broken, Reply | None]:
+    match result:
+        case Reply():
+            return (Accepted(result, result.text) if committed else terms.judge(result)), result
+        case Broken():
+            return result, result.reply
+        case Failure():
+            return _fair(result, candidate, plan, terms), None
+        case _:
+            raise TypeError(f"a call was answered with {type(result).__name__}")
+
+
+def _fair(failure: Failure, candidate: Candidate, plan: Plan, terms: Terms) -> Failure:
+    """A 400 is the caller's fault only where the caller's own choice of model and parameters was sent (SEMANTICS 3.3)."""
+    ours = candidate.name != plan.decision.route_to or terms.own_params or bool(candidate.provider.params)
+    if failure.outcome is Outcome.CALLER_FAULT and ours:
+        return replace(failure, outcome=Outcome.CAPABILITY)
+    return failure
+
+
+def _within(target: Target, seconds: float, stream: bool) -> Target:
+    """`target` with timeouts that end with the deadline. A stream that has begun may run past it."""
+    return replace(
+        target,
+        connect=min(target.connect, seconds),
+        first_token=min(target.first_token, seconds),
+        total=target.total if stream else min(target.total, seconds),
+    )
+
+
+def _record(
+    candidate: Candidate,
+    failure: Failure | None,
+    reply: Reply | None,
+    elapsed: float,
+    first_token: float | None,
+    terms: Terms,
+    log: Log,
+) -> None:
+    outcome = failure.outcome if failure else Outcome.OK
+    model = (reply.model if reply else "") or candidate.target.model
+    usage = reply.usage if reply else None
+    log.attempts.append(Attempt(candidate.name, model, outcome, elapsed, failure, usage, first_token))
+    if terms.observe:
+        terms.observe(log.attempts[-1])
+
+
+def _next(plan: Plan, place: int, terms: Terms, log: Log, until: float) -> str | None:
+    if len(log.attempts) >= terms.budget or terms.clock.now() >= until or place + 1 >= len(plan.candidates):
+        return None
+    return plan.candidates[place + 1].name
+
+
+def _ms(clock: Clock, since: float) -> float:
+    return (clock.now() - since) * 1000

@@ -1,0 +1,314 @@
+"""The library's front door: `Client` and `AsyncClient`, one call and one kind of answer, whatever serves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from hroute.errors import UsageError
+from hroute.providers.protocol import Plugin
+from hroute.router.answer import Answer as Answer
+from hroute.router.attempts import Accepted, Broken, End
+from hroute.router.attempts import Attempt as Attempt
+from hroute.router.attempts import Move as Move
+from hroute.router.decision import Decision
+from hroute.router.drive import Ending, adrive, adrive_stream, asender, drive, drive_stream, sender
+from hroute.router.engine import Engine, Observer, Run, coerced
+from hroute.router.stream import as_events
+from hroute.schema.policy import Policy
+from hroute.terms.message import Done, Event, Message, Request, Text, TextDelta
+
+if TYPE_CHECKING:
+    from hroute.providers.sandbox.script import Script
+
+POLICY_NAME: Final = "routing-config.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """What a program knows about a task, as signals; None is "not known". Taints may be raised, never lowered."""
+
+    task_type: str | None = None
+    complexity: str | None = None
+    contains_pii: bool | None = None
+    expected_tokens: int | None = None
+    batch_size: int = 1
+    priority: str | None = None
+    cost_center: str | None = None
+    tenant: str | None = None
+    user: str | None = None
+    session: str | None = None
+
+    def signals(self) -> dict[str, Any]:
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def policy_path(environ: Mapping[str, str], directory: str = ".") -> str:
+    """Where the policy is: `$HROUTE_POLICY`, else `routing-config.yaml` here, else in the XDG config directory.
+
+    Raises UsageError where there is none.
+    """
+    named = environ.get("HROUTE_POLICY")
+    if named:
+        return named
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    places = (os.path.join(directory, POLICY_NAME), os.path.join(config, "hroute", POLICY_NAME))
+    for place in places:
+        if os.path.isfile(place):
+            return os.path.normpath(place)
+    raise UsageError(f"no policy found: neither {' nor '.join(places)} exists", help="hroute init writes one")
+
+
+def engine_of(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    policy: Policy | None = None,
+    sandbox: Script | bool | None = None,
+    environ: Mapping[str, str] | None = None,
+    observe: Observer | None = None,
+    **parts: Any,
+) -> Engine:
+    """An engine for a policy or its file. Raises PolicyError with the findings where the policy cannot be loaded."""
+    surroundings = os.environ if environ is None else environ
+    if policy is None:
+        from hroute.router.check import load
+
+        policy = load(os.fspath(path) if path is not None else policy_path(surroundings))
+    return Engine(policy, environ=surroundings, stand_in=_sandbox(sandbox), observe=observe, **parts)
+
+
+def request_of(
+    prompt: str | Request,
+    *,
+    system: str = "",
+    files: Iterable[tuple[str, str]] = (),
+    max_tokens: int | None = None,
+    json_schema: Mapping[str, Any] | None = None,
+    stream: bool = False,
+) -> Request:
+    """`prompt` as a Request; what is given here goes over what a Request says already."""
+    base = prompt if isinstance(prompt, Request) else Request((Message("user", (Text(prompt),)),))
+    return replace(
+        base,
+        system=system or base.system,
+        files=(*base.files, *files),
+        max_tokens=max_tokens or base.max_tokens,
+        json_schema=json_schema if json_schema is not None else base.json_schema,
+        response_format="json_schema" if json_schema is not None else base.response_format,
+        stream=stream or base.stream,
+    )
+
+
+class _Front:
+    """What both clients share: a policy with its engine, and decisions without sending."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def from_policy(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        policy: Policy | None = None,
+        sandbox: Script | bool | None = None,
+        environ: Mapping[str, str] | None = None,
+        observe: Observer | None = None,
+        **parts: Any,
+    ) -> Self:
+        """A client for a policy file (looked for as the command line does) or a Policy.
+
+        `sandbox` puts scripted answers under every provider name; `environ` replaces the process's environment;
+        `observe` is told every attempt and every move to another provider. Raises PolicyError, UsageError.
+        """
+        return cls(engine_of(path, policy=policy, sandbox=sandbox, environ=environ, observe=observe, **parts))
+
+    @property
+    def policy(self) -> Policy:
+        return self.engine.policy
+
+    def decide(self, prompt: str | Request | None = None, **signals: Any) -> Decision:
+        """What the policy decides; nothing is sent. Raises UsageError for a signal that does not fit."""
+        request = None if prompt is None else request_of(prompt)
+        return self.engine.decide(request, coerced(signals))[0]
+
+    def _begin(self, prompt: str | Request, options: dict[str, Any], stream: bool = False) -> Run:
+        shape = {k: options.pop(k) for k in ("system", "files", "max_tokens", "json_schema") if k in options}
+        down = frozenset(options.pop("down", ()))
+        id = options.pop("id", None)
+        request = request_of(prompt, stream=stream, **shape)
+        return self.engine.begin(request, coerced(options), id=id, down=down, stream=stream)
+
+
+class Client(_Front):
+    """Sends prompts through a policy. A context manager; safe between threads.
+
+    Besides signals by name, every call takes `system`, `files` ((name, text) pairs), `max_tokens`, `json_schema`, `id`
+    and `down` (names that count as out of order). Raises Refused, NoCredential, AllFailed, each with `.decision` and
+    `.attempts`; UsageError for a signal that does not fit.
+    """
+
+    def complete(self, prompt: str | Request, **signals: Any) -> Answer:
+        """Send `prompt` where the policy says and wait for the whole answer."""
+        run = self._begin(prompt, signals)
+        end = drive(run.steps, sender(self.engine.plugin), self.engine.clock)
+        return self.engine.settle(run, end)
+
+    def route(self, context: TaskContext, prompt: str | Request, **signals: Any) -> Answer:
+        """`complete` with what the program knows about the task."""
+        return self.complete(prompt, **{**context.signals(), **signals})
+
+    def stream(self, prompt: str | Request, **signals: Any) -> Stream:
+        """Send `prompt` and pass the answer on as it is written. Nothing is sent before the first event is asked for."""
+        return Stream(self.engine, self._begin(prompt, signals, stream=True))
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncClient(_Front):
+    """`Client` for an event loop: the same calls, awaited."""
+
+    async def complete(self, prompt: str | Request, **signals: Any) -> Answer:
+        """Send `prompt` where the policy says and wait for the whole answer."""
+        run = self._begin(prompt, signals)
+        end = await adrive(run.steps, asender(self.engine.plugin), self.engine.clock)
+        return self.engine.settle(run, end)
+
+    async def route(self, context: TaskContext, prompt: str | Request, **signals: Any) -> Answer:
+        """`complete` with what the program knows about the task."""
+        return await self.complete(prompt, **{**context.signals(), **signals})
+
+    def stream(self, prompt: str | Request, **signals: Any) -> AsyncStream:
+        """Send `prompt` and pass the answer on as it is written. Nothing is sent before the first event is asked for."""
+        return AsyncStream(self.engine, self._begin(prompt, signals, stream=True))
+
+    async def aclose(self) -> None:
+        await self.engine.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class _Streaming:
+    """A stream on its way: what is known before its end, and the answer after it."""
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        self._engine = engine
+        self._run = run
+        self._answer: Answer | None = None
+        self.id = run.id
+        self.decision = run.decision
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the first event comes only after the whole reply was judged: the route validates it."""
+        return not self._run.streams
+
+    @property
+    def answer(self) -> Answer:
+        """The answer, once the stream has ended; of a broken one what had come, its stop is `truncated`."""
+        if self._answer is None:
+            raise UsageError("the stream has not ended yet", help="read its events to the end first")
+        return self._answer
+
+    def _settle(self, end: End) -> Iterator[Event]:
+        """The events that are still due: all of a reply that was held back, and the terminal one."""
+        if isinstance(end, Broken):
+            self._answer = self._engine.partial(self._run, end)
+        self._answer = answer = self._engine.settle(self._run, end)
+        if self.held_back and isinstance(end, Accepted):
+            yield from as_events(end)
+        yield Done(answer.reply)
+
+
+class Stream(_Streaming):
+    """An iterator of events that ends with Done; `text()` gives only the words. Closing it hangs up on the provider.
+
+    A stream that breaks after its first words raises AllFailed where it breaks; `answer` then holds what had come.
+    """
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        super().__init__(engine, run)
+        self._events = self._generate()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def text(self) -> Iterator[str]:
+        return (event.text for event in self if isinstance(event, TextDelta))
+
+    def close(self) -> None:
+        self._events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _generate(self) -> Generator[Event, None, None]:
+        end = yield from drive_stream(self._run.steps, sender(self._engine.plugin), self._engine.clock)
+        yield from self._settle(end)
+
+
+class AsyncStream(_Streaming):
+    """`Stream` for an event loop."""
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        super().__init__(engine, run)
+        self._events = self._generate()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await anext(self._events)
+
+    async def text(self) -> AsyncIterator[str]:
+        async for event in self:
+            if isinstance(event, TextDelta):
+                yield event.text
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _generate(self) -> AsyncGenerator[Event, None]:
+        ending = Ending()
+        driver = adrive_stream(self._run.steps, asender(self._engine.plugin), self._engine.clock, ending)
+        try:
+            async for event in driver:
+                yield event
+        finally:
+            await driver.aclose()
+        for event in self._settle(ending.end):
+            yield event
+
+
+def _sandbox(wanted: Script | bool | None) -> Plugin | None:
+    if wanted is None or wanted is False:
+        return None
+    from hroute.providers.sandbox.provider import SandboxPlugin
+
+    return SandboxPlugin(None if wanted is True else wanted)

@@ -1,0 +1,303 @@
+"""One engine for library, command line, gateway and batch: begin a request, drive its ladder, settle it."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from hroute.errors import UsageError
+from hroute.providers import registry
+from hroute.providers.protocol import Capabilities, Permit, Plugin, Target
+from hroute.router import decide as deciding
+from hroute.router import egress
+from hroute.router.answer import Answer, error_of, escalation, refused_by_rule
+from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Result, Step, Terms, attempts
+from hroute.router.decision import Decision
+from hroute.router.egress import Guard
+from hroute.router.plan import Candidate, Down, Gate, Plan, Skipped, Surroundings, needs_of, plan
+from hroute.router.signals.extract import Extraction
+from hroute.router.targets import Keyring, stand_in, target_of
+from hroute.router.validate import Demand, demand, judge
+from hroute.schema.policy import Policy, Provider
+from hroute.terms.clock import Clock, Rng, SystemClock
+from hroute.terms.ids import uuid7
+from hroute.terms.locality import Locality
+from hroute.terms.message import Request, Unread
+from hroute.terms.signal import Value, coerce
+
+Observer = Callable[[Attempt | Move], None]
+
+DEFAULT_MAX_TOKENS: Final = 4096
+"""Output tokens where neither caller nor rule says (SEMANTICS 1.12), capped by the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One request on its way: decided and planned; `steps` is the ladder to be driven."""
+
+    id: str
+    request: Request
+    decision: Decision
+    extraction: Extraction
+    guard: Guard
+    plan: Plan
+    demand: Demand
+    steps: Generator[Step, Result, End]
+    log: Log
+    streams: bool
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        return (*self.plan.skipped, *self.log.skipped)
+
+
+class Engine:
+    """A compiled policy with everything that a request needs from outside: plugins, environment, time, chance, gates.
+
+    `stand_in` is a plugin that plays every provider (the sandbox): keys are not looked up, all else stays as it is.
+    Safe between threads; one instance of each plugin is kept, since it holds the connections.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        environ: Mapping[str, str],
+        load: Callable[[str], Plugin] = registry.load,
+        facts: Callable[[str], Capabilities] = registry.facts,
+        stand_in: Plugin | None = None,
+        keyring: Keyring | None = None,
+        resolver: egress.Resolver | None = None,
+        clock: Clock | None = None,
+        rng: Rng = random.random,
+        gates: Sequence[Gate] = (),
+        observe: Observer | None = None,
+    ) -> None:
+        self.policy = policy
+        self.compiled = deciding.compile(policy)
+        self.clock: Clock = clock or SystemClock()
+        self.stand_in = stand_in
+        self._environ = environ
+        self._load = load
+        self._facts = facts
+        self._keyring = keyring
+        self._resolver = resolver
+        self._rng = rng
+        self._gates = tuple(gates)
+        self._observe = observe
+        self._plugins: dict[str, Plugin] = {}
+        self._lock = threading.Lock()
+
+    def decide(
+        self, request: Request | None, given: Mapping[str, Value], *, id: str = ""
+    ) -> tuple[Decision, Extraction]:
+        """What the policy decides, extracting only what the answer depends on."""
+        extraction = Extraction(self.policy, request, {**wire_signals(request), **given}, hour=_hour(self.policy))
+        decision = deciding.decide_lazy(self.compiled, extraction.ask, extraction.known, request_id=id)
+        return decision, extraction
+
+    def begin(
+        self,
+        request: Request,
+        given: Mapping[str, Value],
+        *,
+        id: str | None = None,
+        down: frozenset[str] = frozenset(),
+        stream: bool = False,
+    ) -> Run:
+        """Decide and plan. Raises Refused where a rule says `refuse:`; nothing is sent here.
+
+        A stream is passed on at once only where nothing has to be judged first.
+        """
+        id = id or uuid7()
+        decision, extraction = self.decide(request, given, id=id)
+        if decision.refused:
+            raise refused_by_rule(id, decision)
+        guard = Guard(self.policy, extraction.ask)
+        gates = (*self._gates, Down(down)) if down else self._gates
+        planned = self.plan(decision, guard, request, extraction, gates)
+        wanted = demand(decision.rule.validate, request)
+        log = Log()
+        terms = self._terms(request, decision, guard, wanted, gates, stream and not wanted.holds_back)
+        return Run(
+            id, request, decision, extraction, guard, planned, wanted, attempts(planned, terms, log), log, terms.stream
+        )
+
+    def plan(
+        self,
+        decision: Decision,
+        guard: Guard,
+        request: Request | None,
+        extraction: Extraction,
+        gates: Sequence[Gate] = (),
+    ) -> Plan:
+        """Who may serve `decision`, in order, and who not and why. In observe mode that is the baseline."""
+        observing = self.policy.mode == "observe" and self.policy.baseline is not None
+        chain = (self.policy.baseline,) if observing and self.policy.baseline else decision.chain
+        around = Surroundings(self.target, self._facts_of, self._locate, gates)
+        return plan(decision, chain, guard, _needs(self.policy, chain, request, extraction), around)
+
+    def settle(self, run: Run, end: End) -> Answer:
+        """The answer of a driven run. Raises Refused, NoCredential or AllFailed where there is none; a stream that broke
+        after its commit has no answer either, what came of it was told."""
+        if isinstance(end, Accepted):
+            return self._answer(run, end)
+        raise error_of(run.id, run.plan, run.guard, run.log.attempts, run.skipped, end)
+
+    def partial(self, run: Run, broken: Broken) -> Answer:
+        """What had come of a stream that broke, as an answer whose stop is `truncated`."""
+        return self._answer(run, Accepted(broken.reply, broken.reply.text))
+
+    def plugin(self, call: Call) -> Plugin:
+        """The plugin that makes `call`."""
+        return self.stand_in or self._plugin(call.candidate.provider.plugin)
+
+    def target(self, provider: Provider) -> Target | Skipped:
+        """`provider` with its references resolved."""
+        facts = self._facts_of(provider)
+        if self.stand_in is not None:
+            return stand_in(provider, facts, self._environ)
+        return target_of(provider, facts, self._environ, self._keyring)
+
+    def close(self) -> None:
+        """Close every connection of the plugins."""
+        for plugin in self._drop_plugins():
+            if (close := getattr(plugin, "close", None)) is not None:
+                close()
+
+    async def aclose(self) -> None:
+        """`close` on an event loop."""
+        for plugin in self._drop_plugins():
+            if (aclose := getattr(plugin, "aclose", None)) is not None:
+                await aclose()
+
+    def _answer(self, run: Run, accepted: Accepted) -> Answer:
+        served = run.log.attempts[-1]
+        observed = self.policy.mode == "observe"
+        usage, cost = self._bill(run.log.attempts)
+        return Answer(
+            id=run.id,
+            text=accepted.text,
+            decision=run.decision,
+            routed_to=run.decision.chain[0],
+            actual_provider=served.provider,
+            actual_model=served.model,
+            escalation=escalation(run.plan, run.log.attempts, run.skipped, served.provider, observed),
+            attempts=tuple(run.log.attempts),
+            usage=usage,
+            cost=cost,
+            reply=accepted.reply,
+            json=accepted.json,
+            skipped=run.skipped,
+        )
+
+    def _bill(self, made: Sequence[Attempt]) -> tuple[Any, int | None]:
+        from hroute.router.pricing import cost_of
+        from hroute.terms.usage import Usage
+
+        usage, cost = Usage(), 0
+        known = True
+        for attempt in made:
+            if attempt.usage is not None:
+                usage += attempt.usage
+                provider = self.policy.providers[attempt.provider]
+                part = cost_of(provider, attempt.usage, seconds=attempt.latency_ms / 1000)
+                known, cost = known and part is not None, cost + (part or 0)
+        return usage, cost if known else None
+
+    def _terms(
+        self, request: Request, decision: Decision, guard: Guard, wanted: Demand, gates: Sequence[Gate], stream: bool
+    ) -> Terms:
+        rule = decision.rule
+
+        def permit(candidate: Candidate) -> Permit:
+            return egress.permit(guard, candidate.provider, candidate.where)
+
+        return Terms(
+            request_for=lambda candidate: fitted(request, rule.params, candidate.provider),
+            permit=permit,
+            judge=lambda reply: judge(reply, wanted),
+            deadline=self.policy.deadline if rule.deadline is None else rule.deadline,
+            clock=self.clock,
+            rng=self._rng,
+            bad_limit=wanted.rules.attempts,
+            stream=stream,
+            own_params=bool(rule.params),
+            gates=gates,
+            observe=self._observe,
+        )
+
+    def _facts_of(self, provider: Provider) -> Capabilities:
+        return self._facts(provider.plugin)
+
+    def _locate(self, provider: Provider, target: Target) -> Locality:
+        if self.stand_in is not None and target.base_url is None and provider.local:
+            return "network" if provider.local == "network" else "machine"
+        in_process = provider.plugin == "sandbox" and target.base_url is None
+        return egress.locate(provider, target, in_process=in_process, resolver=self._resolver)
+
+    def _plugin(self, name: str) -> Plugin:
+        found = self._plugins.get(name)
+        if found is None:
+            with self._lock:
+                found = self._plugins.setdefault(name, self._plugins.get(name) or self._load(name))
+        return found
+
+    def _drop_plugins(self) -> list[Plugin]:
+        with self._lock:
+            dropped = list(self._plugins.values())
+            self._plugins.clear()
+        return dropped
+
+
+def fitted(request: Request, rule_params: Mapping[str, Any], provider: Provider) -> Request:
+    """`request` as `provider` is to get it: the caller's parameters over the rule's, and a limit on the output."""
+    params = {**rule_params, **request.params}
+    asked = request.max_tokens or params.pop("max_tokens", None) or provider.params.get("max_tokens")
+    limit = asked if isinstance(asked, int) else DEFAULT_MAX_TOKENS
+    params.pop("max_tokens", None)
+    return replace(request, params=params, max_tokens=min(limit, provider.max_output or limit))
+
+
+def wire_signals(request: Request | None) -> dict[str, Value]:
+    """The signals that the form of a request gives; a caller's own values go over them."""
+    if request is None:
+        return {}
+    images = sum(isinstance(p, Unread) and p.kind == "image" for m in request.messages for p in m.parts)
+    return {
+        "tools": len(request.tools),
+        "images": images,
+        "stream": request.stream,
+        "response_format": "json_schema" if request.json_schema is not None else request.response_format,
+    }
+
+
+def coerced(signals: Mapping[str, Any]) -> dict[str, Value]:
+    """Signals as a caller writes them, as values of the table; None is "not given". Raises UsageError."""
+    if "message" in signals:
+        raise UsageError("`message` is the prompt itself and is not given as a signal")
+    return {name: coerce(name, value) for name, value in signals.items() if value is not None}
+
+
+def _needs(policy: Policy, chain: Sequence[str], request: Request | None, extraction: Extraction) -> Any:
+    """What the request demands; its size is only estimated where a provider of the chain has a window."""
+    tokens = None
+    if any(policy.providers[name].context_window is not None for name in chain):
+        sizes = [extraction.ask("expected_tokens"), extraction.ask("prompt_tokens")]
+        tokens = max((size for size in sizes if isinstance(size, int)), default=None)
+    return needs_of(request or Request(()), tokens)
+
+
+def _hour(policy: Policy) -> int:
+    """Hour of arrival in the ledger's time zone (UTC where it names none)."""
+    from datetime import UTC, datetime
+
+    name = policy.ledger.get("timezone")
+    if not isinstance(name, str):
+        return datetime.now(UTC).hour
+    from zoneinfo import ZoneInfo
+
+    return datetime.now(ZoneInfo(name)).hour

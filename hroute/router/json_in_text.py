@@ -1,0 +1,99 @@
+"""JSON out of what models write around it: bare, fenced, embedded in prose, and repaired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+_STARTS: Final = 64
+"""How many opening brackets are tried as the start of an embedded value: what prose could ask of us is bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A JSON value and the text it was read from, nothing around it."""
+
+    value: Any
+    text: str
+
+
+def readings(text: str) -> Iterator[Parsed]:
+    """The JSON values that `text` may have been meant as, the most literal reading first; lazily, perhaps none."""
+    seen: set[str] = set()
+    for candidate in (text.strip(), *_fenced(text)):
+        if candidate not in seen and (found := _load(candidate)) is not None:
+            seen.add(candidate)
+            yield found
+    yield from _embedded(text)
+    for candidate in (*_fenced(text), _outermost(text)):
+        if candidate and (repaired := _repair(candidate)) is not None:
+            yield repaired
+
+
+def _load(text: str) -> Parsed | None:
+    try:
+        return Parsed(json.loads(text, parse_constant=_no_constant), text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """The contents of ``` blocks; the last may lack its end."""
+    blocks = text.split("```")[1::2]
+    for block in blocks:
+        tag, newline, body = block.partition("\n")
+        content = body if newline and not tag.strip().startswith(("{", "[")) else block.removeprefix("json")
+        if content.strip():
+            yield content.strip()
+
+
+def _embedded(text: str) -> list[Parsed]:
+    """Objects and arrays that stand whole in `text`, none inside another; the longest first: a `[1]` is a footnote."""
+    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    found: list[Parsed] = []
+    at = _opening(text, 0)
+    for _ in range(_STARTS):
+        if at < 0:
+            break
+        try:
+            value, end = decoder.raw_decode(text, at)
+            found.append(Parsed(value, text[at:end]))
+        except (ValueError, RecursionError):
+            end = at + 1
+        at = _opening(text, end)
+    return sorted(found, key=lambda parsed: -len(parsed.text))
+
+
+def _outermost(text: str) -> str:
+    """From the first opening bracket to the last closing one, or to the end where none closes."""
+    start = _opening(text, 0)
+    if start < 0:
+        return ""
+    end = max(text.rfind("}"), text.rfind("]")) + 1
+    return text[start : end if end > start else len(text)]
+
+
+def _repair(text: str) -> Parsed | None:
+    """`text` mended by the `json_repair` package, where it is installed; only objects and arrays count as mended."""
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        from json_repair import repair_json
+    except ImportError:
+        return None
+    try:
+        value = repair_json(text, return_objects=True)
+    except (ValueError, RecursionError, IndexError):
+        return None
+    return Parsed(value, json.dumps(value, ensure_ascii=False)) if isinstance(value, (dict, list)) and value else None
+
+
+def _opening(text: str, at: int) -> int:
+    found = [place for place in (text.find("{", at), text.find("[", at)) if place >= 0]
+    return min(found, default=-1)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
