@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from hroute.router import reference
 from hroute.router.analysis.nearest import nearest
-from hroute.router.decide import Compiled, decide, decide_lazy
+from hroute.router.decide import decide
 from hroute.router.decision import Decision, Nearest, Signals, Step
 from hroute.router.egress import Guard
+from hroute.router.engine import Engine
+from hroute.router.plan import Down
 from hroute.router.pricing import estimate
-from hroute.router.signals.extract import Extraction
-from hroute.schema.policy import Policy, Provider, Rule
-from hroute.terms.locality import Locality
+from hroute.schema.policy import Policy, Rule
 from hroute.terms.message import Request
 from hroute.terms.signal import Value
 
@@ -63,31 +63,34 @@ class Explanation:
 
 
 def explain(
-    compiled: Compiled,
+    policy: Policy,
     request: Request | None,
     given: Mapping[str, Value],
     *,
+    environ: Mapping[str, str],
     down: Collection[str] = (),
     lazy: bool = False,
-    hour: int | None = None,
 ) -> Explanation:
-    """Decide one request and say why.
+    """Decide one request and say why, as an engine with that environment would.
 
     `down` names providers or plugins that are out of order for the question; `lazy` reads only what the answer depends
-    on, as a real request does; else every extractor runs. `hour` is the hour of arrival, 0 to 23, where a rule asks.
+    on, as a real request does; else every extractor runs. No name is looked up and no keyring is opened: where those
+    would be asked, the policy's word stands.
     """
-    policy = compiled.policy
-    extraction = Extraction(policy, request, given, hour=hour)
-    decision = decide_lazy(compiled, extraction.ask, extraction.known) if lazy else decide(compiled, extraction.all())
-    tries, skipped = _tries(policy, decision, extraction, down)
+    engine = Engine(policy, environ=environ, resolver=lambda host: ("127.0.0.1",), keyring=lambda name: name)
+    decision, extraction = engine.decide(request, given)
+    if not lazy:
+        decision = decide(engine.compiled, extraction.all())
+    gates = (Down(frozenset(down)),) if down else ()
+    planned = engine.plan(decision, Guard(policy, extraction.ask), request, extraction, gates)
     return Explanation(
         policy=policy,
         decision=decision,
         steps=tuple(reference.steps(policy, extraction.ask)),
-        nearest=None if lazy else nearest(compiled, decision.signals),
-        estimate=_estimate(policy, decision, extraction),
-        tries=tries,
-        skipped=skipped,
+        nearest=None if lazy else nearest(engine.compiled, decision.signals),
+        estimate=_estimate(policy, decision, request, given),
+        tries=planned.route,
+        skipped={skipped.provider: skipped.detail for skipped in planned.skipped},
         assumed=extraction.assumed,
         findings=extraction.findings,
         score_parts=extraction.score_parts,
@@ -100,41 +103,14 @@ def output_tokens(rule: Rule, asked: int | None) -> int:
     return min(limit, EXPECTED_OUTPUT) if isinstance(limit, int) else EXPECTED_OUTPUT
 
 
-def _tries(
-    policy: Policy, decision: Decision, extraction: Extraction, down: Collection[str]
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    guard = Guard(policy, extraction.ask)
-    tries: list[str] = []
-    skipped: dict[str, str] = {}
-    for name in decision.chain:
-        provider = policy.providers[name]
-        forbidden = guard.forbids(provider, _claimed(provider))
-        if forbidden is not None:
-            skipped[name] = f"forbidden by guarantee {forbidden.name}"
-        elif not {name, provider.plugin}.isdisjoint(down):
-            skipped[name] = "down"
-        else:
-            tries.append(name)
-    return tuple(tries), skipped
-
-
-def _claimed(provider: Provider) -> Locality:
-    """Where the provider says it is; `check` holds that against its address, without a look-up."""
-    if provider.local == "network":
-        return "network"
-    return "machine" if provider.local else "cloud"
-
-
-def _estimate(policy: Policy, decision: Decision, extraction: Extraction) -> Estimate:
-    prompt_tokens = decision.signals.get("prompt_tokens")
+def _estimate(policy: Policy, decision: Decision, request: Request | None, given: Mapping[str, Value]) -> Estimate:
+    prompt_tokens, expected = decision.signals.get("prompt_tokens"), given.get("expected_tokens")
     if decision.route_to is None:
         return Estimate(0, "refused: nothing is sent")
     if not isinstance(prompt_tokens, int):
         return Estimate(None, "there is no prompt to measure")
-    expected = decision.signals.get("expected_tokens")
-    output = output_tokens(decision.rule, extraction.request.max_tokens if extraction.request else None)
-    said = "assumed"
-    if isinstance(expected, int) and "expected_tokens" in extraction.given and expected >= prompt_tokens:
+    output, said = output_tokens(decision.rule, request.max_tokens if request else None), "assumed"
+    if isinstance(expected, int) and expected >= prompt_tokens:
         output, said = expected - prompt_tokens, "as the caller expects"
     nano = estimate(policy, decision.route_to, prompt_tokens, output)
     return Estimate(nano, f"{prompt_tokens} tokens in; {output} out, {said}")
