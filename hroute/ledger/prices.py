@@ -66,6 +66,12 @@ def lookup(plugin: str, model: str, *, base_url: str | None = None, at: datetime
     return None if found is None else _price(found[1], at)
 
 
+def varies_by_hour(plugin: str, model: str, *, base_url: str | None = None) -> bool:
+    """Whether the vendor charges differently at different hours of the day."""
+    found = _find(plugin, model, base_url)
+    return found is not None and any("hours_utc" in priced for priced in found[1]["prices"])
+
+
 def context_window(plugin: str, model: str, *, base_url: str | None = None) -> int | None:
     """Tokens that the model takes in, as the table knows it."""
     found = _find(plugin, model, base_url)

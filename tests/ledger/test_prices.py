@@ -172,6 +172,12 @@ def test_hours_and_days_choose_the_price() -> None:
     assert flash(None).input == 300_000_000, "without an hour the dearest one counts"
 
 
+def test_only_some_models_have_prices_by_the_hour() -> None:
+    assert prices.varies_by_hour("openai", "deepseek-v4-flash")
+    assert not prices.varies_by_hour("anthropic", "claude-sonnet-5-5")
+    assert not prices.varies_by_hour("openai", "no-such-model")
+
+
 def test_models_that_leave_are_named_before_they_leave() -> None:
     def leaving(model: str, day: str, plugin: str = "openai") -> tuple[str, str | None] | None:
         found = prices.retiring(plugin, model, on=date.fromisoformat(day))

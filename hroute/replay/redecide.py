@@ -1,0 +1,157 @@
+"""One row decided again under one policy: with its text exactly as `explain` would, without it as far as it can be told."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+from hroute.replay.completions import Completions, names, recorded
+from hroute.replay.rows import Row
+from hroute.router.decide import Compiled, arm, compile, decide_lazy
+from hroute.router.decision import Decision
+from hroute.router.index import NumberColumn
+from hroute.router.tree import walk
+from hroute.schema.condition import Ask
+from hroute.schema.policy import Policy
+from hroute.terms.signal import ABSENT, MICRO, SIGNALS, Kind, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a policy does with a row. One decision where it is known; several where unknown signals leave it open.
+
+    `unknown` names the signals that a row lacks and on which its rule depends; `assumed_tokens` is the prompt's size as
+    estimated from the text, None where there is none. `ask` gives any feature of a row whose signals are all known.
+    """
+
+    decisions: tuple[Decision, ...]
+    signals: Mapping[str, Value]
+    unknown: tuple[str, ...] = ()
+    assumed_tokens: int | None = None
+    ask: Ask | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether every completion takes the same way."""
+        return len({decision.chain for decision in self.decisions}) == 1
+
+    @property
+    def chain(self) -> tuple[str, ...] | None:
+        """The way the row takes: empty for a refusal, None where it cannot be told."""
+        return self.decisions[0].chain if self.told else None
+
+    @property
+    def route_to(self) -> str | None:
+        return self.decisions[0].route_to if self.told else None
+
+    @property
+    def rule(self) -> str | None:
+        """The rule, or None where several could be the one."""
+        return self.decisions[0].rule.name if len(self.decisions) == 1 else None
+
+    @property
+    def taint_unknown(self) -> bool:
+        """Whether nobody knows if the row holds personal data or a secret, and the way depends on it."""
+        return any(SIGNALS[name].taint for name in self.unknown)
+
+
+class Redecider:
+    """A policy that decides rows of a log again; keeps only what rows have in common."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.compiled: Compiled = compile(policy)
+        self.zone: tzinfo = ZoneInfo(str(policy.ledger.get("timezone", "UTC"))) if policy.ledger else UTC
+        self._completions: Completions | None = None
+
+    def decide(self, row: Row, *, all_signals: bool = False) -> Verdict:
+        """The verdict on one row; with `all_signals` every extractor runs and `signals` holds all there is."""
+        if row.request is None:
+            return self._without_text(row)
+        return self._with_text(row, all_signals)
+
+    def _with_text(self, row: Row, all_signals: bool) -> Verdict:
+        from hroute.router.signals.extract import Extraction
+
+        extraction = Extraction(self.policy, row.request, row.signals, hour=self._hour(row.ts))
+        decision = decide_lazy(self.compiled, extraction.ask, extraction.known, request_id=row.id)
+        tokens = extraction.ask("prompt_tokens") if row.input_tokens is None else None
+        signals = extraction.all() if all_signals else decision.signals
+        return Verdict(
+            (decision,), signals, assumed_tokens=tokens if isinstance(tokens, int) else None, ask=extraction.ask
+        )
+
+    def _without_text(self, row: Row) -> Verdict:
+        prompt_tokens = (
+            None if row.input_tokens is None else row.input_tokens + row.cache_read_tokens + row.cache_write_tokens
+        )
+        known = recorded(self.policy, row.signals, prompt_tokens, row.max_tokens)
+        hour = self._hour(row.ts)
+        if hour is not None:
+            known.setdefault("arrival_hour", hour)
+        if self._completions is None:
+            self._completions = Completions(self.compiled)
+        reach = self._completions.reach(known)
+        decisions = tuple(self._decision(position, known, row.id) for position in reach.rules)
+        return Verdict(decisions, known, names(reach.unknown))
+
+    def ways(
+        self, row: Row, verdict: Verdict, other: Redecider, other_verdict: Verdict
+    ) -> frozenset[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """(chain under the other policy, chain here) for every completion of a row that neither policy tells."""
+        assert self._completions is not None
+        assert other._completions is not None
+        pairs = self._completions.pairs(verdict.signals, other._completions, other_verdict.signals)
+        return frozenset(
+            (
+                other._decision(there, other_verdict.signals, row.id).chain,
+                self._decision(here, verdict.signals, row.id).chain,
+            )
+            for here, there in pairs
+        )
+
+    def near(self, row: Row, verdict: Verdict, margin: float) -> bool:
+        """Whether a small change of one number would send a row elsewhere: a fraction by `margin`, tokens by that share."""
+        for feature, column in self.compiled.index.columns.items():
+            value = verdict.signals.get(feature)
+            if isinstance(column, NumberColumn) and isinstance(value, (int, float)) and column.points:
+                for other in _across(column, value, margin):
+                    if self._chain_with(row, verdict, feature, other) != verdict.chain:
+                        return True
+        return False
+
+    def _chain_with(self, row: Row, verdict: Verdict, feature: str, value: Value) -> tuple[str, ...] | None:
+        """The way the row would take with another value of one feature; None where it cannot be told."""
+        ask = verdict.ask
+        if ask is not None:
+            position = walk(self.compiled.index, lambda name: value if name == feature else ask(name))
+            return self._decision(position, verdict.signals, row.id).chain
+        assert self._completions is not None
+        reach = self._completions.reach({**verdict.signals, feature: value})
+        chains = {self._decision(position, verdict.signals, row.id).chain for position in reach.rules}
+        return chains.pop() if len(chains) == 1 else None
+
+    def _decision(self, position: int, signals: Mapping[str, Value], id: str) -> Decision:
+        rule, chain, varies = self.compiled.outcomes[position]
+        variant = ""
+        if varies:
+            session = signals.get("session", ABSENT)
+            chain, variant = arm(self.policy, rule, session if isinstance(session, str) else id)
+        return Decision(rule, chain, signals, self.policy.hash, variant)
+
+    def _hour(self, ts: datetime | None) -> int | None:
+        return None if ts is None else ts.astimezone(self.zone).hour
+
+
+def _across(column: NumberColumn, value: float, margin: float) -> Iterator[float | int]:
+    """The nearest values on the other side of each threshold within reach."""
+    fraction = SIGNALS[column.feature].kind is Kind.FRACTION
+    place = bisect_right(column.points, value)
+    for point in column.points[max(place - 1, 0) : place + 1]:
+        width = margin if fraction else max(1.0, margin * point)
+        if abs(value - point) <= width and point > 0:
+            below = round(point - 1 / MICRO, 6) if fraction else int(point) - 1
+            yield below if value >= point else (point if fraction else int(point))
