@@ -19,11 +19,12 @@ from hroute.terms.pattern import PatternSet, Regexp, compiled
 VERSION: Final = "secrets/1"
 
 _PLACEHOLDERS: Final = ("your", "xxx", "placeholder", "changeme", "change_me", "redacted", "dummy", "<", "{{", "${", "$(", "...", "***", "insert", "todo", "none", "null", "undefined", "env.", "environ", "getenv", "process.")  # fmt: skip
-_WORDS: Final = frozenset(
+_COMMON: Final = (
     "not wrong incorrect expired required invalid missing empty correct too the a an in on of is being set stored reset no longer weak strong safe secure lost forgotten changed different hashed encrypted "
     "password passwd pass secret token user username string str bytes int bool true false none null text hidden optional any and or to for with from that this what now still needed stolen case-sensitive protected "
-    "test example sample value default basic bearer key input output".split()
+    "test example sample value default basic bearer key input output"
 )
+_WORDS: Final = frozenset(_COMMON.split())
 
 
 def _plausible(value: str) -> bool:
@@ -51,7 +52,12 @@ def _random(found: Candidate) -> bool:
     """A long value that looks drawn by lot, assigned to a name that says key, token or secret."""
     value = found.value
     has_digit = any(c.isdigit() for c in value)
-    return _plausible(value) and has_digit and any(c.isalpha() for c in value) and entropy(value) >= (2.8 if len(value) < 24 else 3.2)
+    return (
+        _plausible(value)
+        and has_digit
+        and any(c.isalpha() for c in value)
+        and entropy(value) >= (2.8 if len(value) < 24 else 3.2)
+    )
 
 
 def _quoted_password(found: Candidate) -> bool:
@@ -76,7 +82,11 @@ def _spoken_password(found: Candidate) -> bool:
 def _login(found: Candidate) -> bool:
     """The password in `scheme://user:password@host`."""
     value = found.value.lower()
-    return _plausible(found.value) and value not in ("password", "pass", "passwd", "pwd", "secret", "token", "user") and not value.startswith(("%s", "$", "{", "<", "["))
+    return (
+        _plausible(found.value)
+        and value not in ("password", "pass", "passwd", "pwd", "secret", "token", "user")
+        and not value.startswith(("%s", "$", "{", "<", "["))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,10 @@ def nir(value: str) -> bool:
 
 def resident(value: str) -> bool:
     """Chinese resident identity number (GB 11643): ISO 7064 MOD 11-2."""
-    return value[:17].isdigit() and "10X98765432"[weighted(value[:17], (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)) % 11] == value[17]
+    return (
+        value[:17].isdigit()
+        and "10X98765432"[weighted(value[:17], (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)) % 11] == value[17]
+    )
 
 
 _ODD: Final = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", (

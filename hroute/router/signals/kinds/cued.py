@@ -12,7 +12,6 @@ _DATE: Final = rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/
 _CODE: Final = r"[a-z]{0,4}-?\d[a-z0-9]*(?:[ .-]?\d[a-z0-9]*){0,6}"
 
 
-
 def _long_enough(found: Candidate) -> bool:
     """At least five digits (or six letters and digits with three digits), so that `account no 2` is nothing."""
     digits, value = len(found.digits), [c for c in found.value if c.isalnum()]

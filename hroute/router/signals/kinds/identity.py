@@ -24,7 +24,9 @@ _IBAN_LENGTHS: Final = {
 
 
 def _known_card(digits: str) -> bool:
-    return any(low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths for low, high, lengths in _CARD_LENGTHS)
+    return any(
+        low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths for low, high, lengths in _CARD_LENGTHS
+    )
 
 
 def _card(found: Candidate) -> bool:
@@ -113,7 +115,9 @@ def _resident(value: str) -> bool:
 
 def _nino(found: Candidate) -> bool:
     """No check digit: capitals, or groups of two, or a cue word."""
-    return _alone(found) and (found.value.isupper() or " " in found.value or found.near(("national insurance", "nino", "ni number")))
+    return _alone(found) and (
+        found.value.isupper() or " " in found.value or found.near(("national insurance", "nino", "ni number"))
+    )
 
 
 IDENTITY: Final[tuple[Detector, ...]] = (

@@ -6,9 +6,8 @@ from typing import Final
 
 from hroute.router.signals.kinds.detector import Candidate, Detector
 
-_FILES: Final = frozenset(
-    "png jpg jpeg gif svg webp ico bmp js mjs cjs ts tsx jsx css scss html htm json yaml yml toml xml py rb go rs java kt c h cpp hpp sh md txt csv pdf zip gz tar lock map".split()
-)
+_ENDINGS: Final = "png jpg jpeg gif svg webp ico bmp js mjs cjs ts tsx jsx css scss html htm json yaml yml toml xml py rb go rs java kt c h cpp hpp sh md txt csv pdf zip gz tar lock map"
+_FILES: Final = frozenset(_ENDINGS.split())
 _ROBOTS: Final = ("noreply", "no-reply", "donotreply", "do-not-reply", "git")
 _PHONE_CUES: Final = ("phone", "tel", "call", "mobile", "cell", "fax", "whatsapp", "contact", "reach", "text me", "sms", "number is", "handy", "telefon", "portable", "móvil", "teléfono", "ring", "dial")  # fmt: skip
 _VERSION_CUES: Final = ("version", "release", "ver.", "build", "v")
@@ -28,7 +27,12 @@ def _email(found: Candidate) -> bool:
 def _phone(found: Candidate) -> bool:
     """A number in a telephone format: +country, (area), or three groups with separators."""
     digits = found.digits
-    if not found.stands_alone or found.inside_number or found.before(1) in ("-", "/", ".") or found.after(1) in ("-", "/"):
+    if (
+        not found.stands_alone
+        or found.inside_number
+        or found.before(1) in ("-", "/", ".")
+        or found.after(1) in ("-", "/")
+    ):
         return False
     return 7 <= len(digits) <= 15 and len(set(digits)) > 1
 
@@ -48,7 +52,13 @@ def _looks_like_a_date(value: str) -> bool:
 def _ipv4(found: Candidate) -> bool:
     """Four numbers up to 255 that are no version, and no address that every machine has."""
     parts = found.value.split(".")
-    if found.before(1).isalnum() or found.before(1) in (".", "-") or found.after(1).isalnum() or found.after(1) == "-" or found.inside_number:
+    if (
+        found.before(1).isalnum()
+        or found.before(1) in (".", "-")
+        or found.after(1).isalnum()
+        or found.after(1) == "-"
+        or found.inside_number
+    ):
         return False
     if any(int(part) > 255 or (len(part) > 1 and part[0] == "0") for part in parts):
         return False
@@ -74,7 +84,12 @@ def _ipv6(found: Candidate) -> bool:
 
 def _mac(found: Candidate) -> bool:
     digits = set(found.value.lower()) - set(":-")
-    return found.stands_alone and found.before(1) not in (":", "-") and found.after(1) not in (":", "-") and len(digits) > 1
+    return (
+        found.stands_alone
+        and found.before(1) not in (":", "-")
+        and found.after(1) not in (":", "-")
+        and len(digits) > 1
+    )
 
 
 def _date(found: Candidate) -> bool:

@@ -1,0 +1,97 @@
+"""The state of a conversation: the user's own last words, how often they spoke, and whether they ask again.
+
+Text that a harness adds (system reminders, command output, environment notes) is not the user's message. A short reply
+("yes", "go on") stands for the turn that it answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from hroute.router.signals import english
+from hroute.terms.message import Message, Request, Text
+from hroute.terms.pattern import TextMatcher, normalise
+
+VERSION: Final = "conversation/1"
+
+HARNESS: Final = (
+    "system-reminder", "system_reminder", "command-name", "command-message", "command-args", "local-command-stdout", "local-command-stderr", "local-command-caveat",
+    "environment_context", "environment_details", "user_instructions", "permissions instructions", "ide_opened_file", "ide_selection", "ide_diagnostics", "task-notification",
+)  # fmt: skip
+"""Elements that known clients put into user turns."""
+
+_AGAIN: Final = TextMatcher(any_of=english.ASKS_AGAIN)
+_GO_ON: Final = frozenset(english.GO_ON)
+_OVERLAP: Final = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`message` is the last user turn; `subject` what it is about: itself, or the turn that a short reply answers."""
+
+    message: str = ""
+    subject: str = ""
+    turns: int = 0
+    clarifying_turns: int = 0
+
+
+def read(request: Request) -> Conversation:
+    """The state of the conversation that `request` carries."""
+    said = [text for text in map(_said, request.messages) if text]
+    if not said:
+        return Conversation()
+    return Conversation(said[-1], _subject(said), len(said), _clarifying(said))
+
+
+def without_harness(text: str) -> str:
+    """`text` without the elements that a harness adds; an element that is never closed is the user's own text."""
+    for name in HARNESS:
+        opening, closing = f"<{name}>", f"</{name.split(' ')[0]}>"
+        if opening not in text:
+            continue
+        pieces, at = [], 0
+        while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
+            pieces.append(text[at:start])
+            at = end + len(closing)
+        text = "".join([*pieces, text[at:]])
+    return text.strip()
+
+
+def _said(message: Message) -> str:
+    if message.role != "user" or message.context:
+        return ""
+    return without_harness("\n".join(part.text for part in message.parts if isinstance(part, Text)))
+
+
+def _subject(said: list[str]) -> str:
+    """The last turn that is more than "go on"; the last one where all are."""
+    for text in reversed(said):
+        if not _is_short_reply(text):
+            return text
+    return said[-1]
+
+
+def _is_short_reply(text: str) -> bool:
+    return len(text) <= 40 and normalise(text).casefold().strip(" .,!?") in _GO_ON
+
+
+def _clarifying(said: list[str]) -> int:
+    """How many turns at the end ask again: they say so, or repeat the words of the turn before."""
+    count = 0
+    for earlier, text in zip(reversed(said[:-1]), reversed(said), strict=False):
+        if _is_short_reply(text) or not (_AGAIN.holds(text[:2_000]) or _repeats(earlier, text)):
+            break
+        count += 1
+    return count
+
+
+def _repeats(earlier: str, text: str) -> bool:
+    before, now = content_words(earlier), content_words(text)
+    return len(now) >= 2 and len(before) >= 2 and len(before & now) / len(before | now) >= _OVERLAP
+
+
+def content_words(text: str) -> frozenset[str]:
+    """The words of a text (of its first 4,000 characters) that carry meaning, case-folded."""
+    words = "".join(c if c.isalnum() else " " for c in text[:4_000].casefold()).split()
+    return frozenset(word for word in words if word not in english.LITTLE_WORDS)

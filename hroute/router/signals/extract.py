@@ -1,0 +1,385 @@
+"""From a request to its signals: each read at most once, and only when somebody asks for it.
+
+What the caller says wins over an extractor. Taints (`pii`, `contains_pii`, `contains_secret`) are the exception: a caller
+may raise one and never lower it, a detector that fails counts as true, and a part that no detector can read (image, audio,
+document) puts the kind `unspecified` into `pii` (for rules and guarantees alike) unless the policy says `unread: false`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hroute.router.signals import conversation, intent, language, purpose, score, task, tokens
+from hroute.router.signals.blocks import Block, BlockCache, blocks
+from hroute.router.signals.pii import scanner_for
+from hroute.router.signals.secrets import SECRETS
+from hroute.router.signals.taints import NAMES as TAINTS
+from hroute.router.signals.taints import Finding, Found, Scanner, look, personal, unread
+from hroute.schema.policy import Policy
+from hroute.terms.message import Request, ToolResult, Unread
+from hroute.terms.pattern import Prepared, TextMatcher
+from hroute.terms.signal import ABSENT, SIGNALS, UNSPECIFIED, Kind, Value
+
+__all__ = ["VERSIONS", "BlockCache", "Detectors", "Extraction", "Finding"]
+
+VERSIONS: Final = {
+    m.VERSION.partition("/")[0]: m.VERSION for m in (tokens, conversation, intent, task, score, language, purpose)
+}
+"""The extractors and their versions, for records; the scanners carry their own."""
+
+_SENT_TOKENS: Final = 500  # what an answer is expected to take, unless less is allowed (SEMANTICS 1.12)
+
+
+@dataclass(frozen=True, slots=True)
+class Detectors:
+    """The scanners of taints; None: the built-in ones with the policy's settings."""
+
+    pii: Scanner | None = None
+    secrets: Scanner | None = None
+
+
+class Extraction:
+    """The signals of one request under one policy. Not for several threads at once.
+
+    `given` holds values as `hroute.terms.signal.coerce` makes them; recorded text tests may stand in it by their key.
+    `request` None: signals only; what a text would give is then absent, taints are false, and `assumed` names them.
+    `hour` is the hour of arrival; `cache` keeps scans between requests.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        request: Request | None,
+        given: Mapping[str, Value],
+        *,
+        hour: int | None = None,
+        cache: BlockCache | None = None,
+        detectors: Detectors = Detectors(),
+    ) -> None:
+        self._policy = policy
+        self._request = request
+        self._given = given
+        self._hour = hour
+        self._cache = cache
+        self._detectors = detectors
+        self._known: dict[str, Value] = {
+            name: value for name, value in given.items() if name not in TAINTS and name != "message"
+        }
+        self._assumed: dict[str, None] = {}
+        self._blocks: tuple[Block, ...] | None = None
+        self._conversation: conversation.Conversation | None = None
+        self._subject: Prepared | None = None
+        self._prepared: dict[str, Prepared] = {}
+        self._assessment: score.Assessment | None = None
+        self._pii: Found | None = None
+        self._secrets: Found | None = None
+
+    def ask(self, feature: str) -> Value:
+        """The value of a signal or of a text test by its key, defaults filled in; ABSENT where there is none."""
+        if feature in self._known:
+            value = self._known[feature]
+            if value is not ABSENT or feature not in self._given or SIGNALS[feature].may_be_absent:
+                return value
+        value = self._text_test(feature) if "~" in feature else self._value(feature)
+        if feature != "message":
+            self._known[feature] = value
+        return value
+
+    def known(self) -> dict[str, Value]:
+        """What was given or asked so far, text tests as booleans; never the text itself, nor what is absent."""
+        return {name: value for name, value in self._known.items() if value is not ABSENT}
+
+    def all(self) -> dict[str, Value]:
+        """Every signal and every text test of the policy: all extractors run."""
+        for name in (*SIGNALS, *self._policy.texts):
+            self.ask(name)
+        return self.known()
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """Signals asked so far whose value was assumed because there was no text to read."""
+        return tuple(self._assumed)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Personal data, by kind and place."""
+        return self._found_pii().findings if self._request else ()
+
+    @property
+    def secret_findings(self) -> tuple[Finding, ...]:
+        """Credentials, by kind and place."""
+        return self._found_secrets().findings if self._request else ()
+
+    @property
+    def score_parts(self) -> dict[str, float]:
+        """What each feature contributed to the score; empty where the score was not read from a text."""
+        return dict(self._assess().parts) if self._request and "score" not in self._given else {}
+
+    # -- one value -------------------------------------------------------------------------------------------------
+
+    def _value(self, name: str) -> Value:
+        read = _READ.get(name)
+        if read is None:
+            return SIGNALS[name].default
+        if self._request is None and name != "arrival_hour":
+            return self._without_text(name)
+        return read(self)
+
+    def _without_text(self, name: str) -> Value:
+        """SEMANTICS 1.3: absent unless given; taints follow from what was given, else they are assumed to be false."""
+        if name == "message":
+            return self._given.get(name, ABSENT)
+        if name not in TAINTS:
+            if SIGNALS[name].default is ABSENT:
+                self._assumed[name] = None
+            return frozenset() if SIGNALS[name].kind is Kind.SET else SIGNALS[name].default
+        twins = ("pii", "contains_pii") if name in ("pii", "contains_pii") else (name,)
+        if not any(twin in self._given for twin in twins):
+            self._assumed[name] = None
+        kinds, contains = personal(Found(), self._given, self._policy.signals)
+        places = self._given.get("pii_in", frozenset())
+        values: dict[str, Value] = {
+            "pii": kinds,
+            "contains_pii": contains,
+            "contains_secret": self._given.get("contains_secret") is True,
+            "pii_in": places,
+        }
+        return values[name]
+
+    def _text_test(self, key: str) -> Value:
+        test = self._policy.texts.get(key)
+        text = self.ask(test.signal) if test else ABSENT
+        if test is None or not isinstance(text, str):
+            return False
+        prepared = self._prepared.get(test.signal)
+        if prepared is None:
+            prepared = self._prepared[test.signal] = Prepared(text)
+        return _compiled(self._policy).texts[key].holds(prepared)
+
+    # -- what several signals share --------------------------------------------------------------------------------
+
+    def _talk(self) -> conversation.Conversation:
+        if self._conversation is None:
+            self._conversation = conversation.read(self._request) if self._request else conversation.Conversation()
+        return self._conversation
+
+    def _about(self) -> Prepared:
+        """What the user is talking about: the message, or the turn that a short reply answers."""
+        if self._subject is None:
+            self._subject = Prepared(self._talk().subject)
+        return self._subject
+
+    def _sent(self) -> tuple[Block, ...]:
+        if self._blocks is None:
+            self._blocks = tuple(blocks(self._request)) if self._request else ()
+        return self._blocks
+
+    def _found_pii(self) -> Found:
+        if self._pii is None:
+            scanner = self._detectors.pii or scanner_for(self._policy.signals.pii)
+            found = look((b for b in self._sent() if not b.schema), scanner, self._cache)
+            hidden = unread(self._sent()) if self._policy.signals.unread_taints else frozenset()
+            self._pii = replace(found, unsure=found.unsure | hidden)
+        return self._pii
+
+    def _found_secrets(self) -> Found:
+        if self._secrets is None:
+            self._secrets = look(self._sent(), self._detectors.secrets or SECRETS, self._cache)
+        return self._secrets
+
+    def _assess(self) -> score.Assessment:
+        if self._assessment is None:
+            asked: dict[str, Value] = {name: self.ask(name) for name in _ASSESSED}
+            about = self._about()
+            features = score.Features(
+                message=about,
+                message_tokens=tokens.estimate(about.text),
+                context_tokens=_whole(asked["context_tokens"]),
+                clarifying_turns=_whole(asked["clarifying_turns"]),
+                has_code=asked["has_code"] is True,
+                code_files=self._code_files(),
+                response_format=str(asked["response_format"]),
+                intents=_names(asked["intent"]),
+                task_type=str(asked["task_type"]) if asked["task_type"] is not ABSENT else None,
+            )
+            self._assessment = score.assess(features, self._policy.scoring)
+        return self._assessment
+
+    def _code_files(self) -> bool:
+        return self._request is not None and task.has_code_files(tuple(name for name, _ in self._request.files))
+
+    # -- the extractors --------------------------------------------------------------------------------------------
+
+    def _read_pii(self) -> Value:
+        return personal(self._found_pii(), self._given, self._policy.signals)[0]
+
+    def _read_contains_pii(self) -> Value:
+        return personal(self._found_pii(), self._given, self._policy.signals)[1]
+
+    def _read_contains_secret(self) -> Value:
+        if self._given.get("contains_secret") is True:
+            return True
+        found = self._found_secrets()
+        return bool(found.findings or found.unsure)
+
+    def _read_pii_in(self) -> Value:
+        """Where it stood; what the caller says is added, as for the taints that this belongs to."""
+        found, said = self._found_pii(), _names(self._given.get("pii_in", ABSENT))
+        kept = _names(self.ask("pii"))
+        return (
+            frozenset(f.where for f in found.findings if f.kind in kept)
+            | (found.unsure if UNSPECIFIED in kept else frozenset())
+            | said
+        )
+
+    def _read_intent(self) -> Value:
+        return _compiled(self._policy).intents.of(self._about())
+
+    def _read_has_code(self) -> Value:
+        return task.has_code(self._talk().message)
+
+    def _read_task_type(self) -> Value:
+        code = self.ask("has_code") is True
+        return (
+            task.task_type(
+                self._about().text, code=code, code_files=self._code_files(), intents=_names(self.ask("intent"))
+            )
+            or ABSENT
+        )
+
+    def _read_score(self) -> Value:
+        return self._assess().score
+
+    def _read_confidence(self) -> Value:
+        return self._assess().confidence
+
+    def _read_complexity(self) -> Value:
+        value, confidence = self.ask("score"), self.ask("confidence")
+        assert isinstance(value, float | int)
+        assert isinstance(confidence, float | int)
+        return score.complexity(value, confidence, self._policy.scoring)
+
+    def _read_message_tokens(self) -> Value:
+        return min(tokens.estimate(self._talk().message), _whole(self.ask("prompt_tokens")))
+
+    def _read_context_tokens(self) -> Value:
+        request = self._request
+        if request is None:
+            return 0
+        of_files = tokens.estimate_all(text for file in request.files for text in file)
+        of_messages = sum(tokens.estimate(m.text) for m in request.messages if m.context)
+        results = (part.content for m in request.messages for part in m.parts if isinstance(part, ToolResult))
+        return of_files + of_messages + tokens.estimate_all(results)
+
+    def _read_prompt_tokens(self) -> Value:
+        request = self._request
+        if request is None:
+            return ABSENT
+        hidden = sum(tokens.UNREAD[part.kind] for m in request.messages for part in m.parts if isinstance(part, Unread))
+        frames = tokens.FRAME * len(request.messages)
+        return tokens.estimate_all(block.text for block in self._sent()) + hidden + frames
+
+    def _read_expected_tokens(self) -> Value:
+        most = self._request.max_tokens if self._request else None
+        return _whole(self.ask("prompt_tokens")) + min(_SENT_TOKENS if most is None else most, _SENT_TOKENS)
+
+    def _read_turns(self) -> Value:
+        return max(1, self._talk().turns)
+
+    def _read_clarifying_turns(self) -> Value:
+        return self._talk().clarifying_turns
+
+    def _read_language(self) -> Value:
+        return language.detect(self._talk().message) or ABSENT
+
+    def _read_purpose(self) -> Value:
+        return purpose.read(self._request, self._talk().message) if self._request else "turn"
+
+    def _read_message(self) -> Value:
+        given = self._given.get("message", ABSENT)
+        return given if isinstance(given, str) else self._talk().message
+
+    def _read_hour(self) -> Value:
+        return ABSENT if self._hour is None else self._hour
+
+    def _read_tools(self) -> Value:
+        return len(self._request.tools) if self._request else 0
+
+    def _read_images(self) -> Value:
+        parts = (part for m in self._request.messages for part in m.parts) if self._request else ()
+        return sum(isinstance(part, Unread) and part.kind == "image" for part in parts)
+
+    def _read_stream(self) -> Value:
+        return self._request.stream if self._request else False
+
+    def _read_response_format(self) -> Value:
+        return self._request.response_format if self._request else "text"
+
+
+_ASSESSED: Final = ("context_tokens", "clarifying_turns", "has_code", "response_format", "intent", "task_type")
+
+_READ: Final[dict[str, Callable[[Extraction], Value]]] = {
+    "pii": Extraction._read_pii,
+    "contains_pii": Extraction._read_contains_pii,
+    "contains_secret": Extraction._read_contains_secret,
+    "pii_in": Extraction._read_pii_in,
+    "intent": Extraction._read_intent,
+    "has_code": Extraction._read_has_code,
+    "task_type": Extraction._read_task_type,
+    "score": Extraction._read_score,
+    "confidence": Extraction._read_confidence,
+    "complexity": Extraction._read_complexity,
+    "message_tokens": Extraction._read_message_tokens,
+    "context_tokens": Extraction._read_context_tokens,
+    "prompt_tokens": Extraction._read_prompt_tokens,
+    "expected_tokens": Extraction._read_expected_tokens,
+    "turns": Extraction._read_turns,
+    "clarifying_turns": Extraction._read_clarifying_turns,
+    "language": Extraction._read_language,
+    "purpose": Extraction._read_purpose,
+    "message": Extraction._read_message,
+    "arrival_hour": Extraction._read_hour,
+    "tools": Extraction._read_tools,
+    "images": Extraction._read_images,
+    "stream": Extraction._read_stream,
+    "response_format": Extraction._read_response_format,
+}
+
+
+def _whole(value: Value) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _names(value: Value) -> frozenset[str]:
+    return value if isinstance(value, frozenset) else frozenset()
+
+
+class _Compiled:
+    """A policy's intents and text tests, compiled once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.intents = intent.Intents(policy.intents.values())
+        self.texts = {
+            key: TextMatcher(t.any_of, t.all_of, t.matches, t.unless, t.glob) for key, t in policy.texts.items()
+        }
+
+
+_MOST_POLICIES: Final = 16
+_COMPILED: Final[OrderedDict[int, _Compiled]] = OrderedDict()
+_LOCK: Final = threading.Lock()
+
+
+def _compiled(policy: Policy) -> _Compiled:
+    """What was compiled of this very policy; it is held, so that its id stays its own."""
+    with _LOCK:
+        known = _COMPILED.get(id(policy))
+        if known is None:
+            known = _COMPILED[id(policy)] = _Compiled(policy)
+            while len(_COMPILED) > _MOST_POLICIES:
+                _COMPILED.popitem(last=False)
+    return known

@@ -1,0 +1,103 @@
+"""What the user wants, as a set of names: the policy's own intents and five built-in ones.
+
+A policy's intent holds by its text test, or by its examples: a message holds it when it shares most of its words with one
+of them (plain overlap; no model is trained, and what shares no words is not recognised). The built-in ones are English
+phrases; everything unknown has no intent, so that a rule which keeps work local always has positive evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from hroute.router.signals import english
+from hroute.router.signals.conversation import content_words
+from hroute.schema.policy import Intent
+from hroute.terms.pattern import Prepared, TextMatcher
+
+VERSION: Final = "intent/1"
+
+_READ: Final = 20_000
+"""Characters of the message that the built-in intents read; a policy's own tests read all of it."""
+_SHORT: Final = 400
+"""A question about hours or prices is short; the same words in a long message are its subject, not its question."""
+_ALIKE: Final = 0.6
+
+_GENERATION: Final = TextMatcher(matches=english.GENERATION_PATTERNS)
+_OF_CODE: Final = TextMatcher(matches=english.GENERATION_OF_CODE)
+_BUILT_IN: Final = (
+    ("complaint", TextMatcher(any_of=english.COMPLAINT, matches=english.COMPLAINT_PATTERNS)),
+    ("legal", TextMatcher(any_of=english.LEGAL)),
+)
+_FAQ: Final = TextMatcher(any_of=english.FAQ, matches=english.FAQ_PATTERNS, unless=english.FAQ_UNLESS)
+_SMALLTALK: Final = frozenset(english.SMALLTALK)
+
+
+class Intents:
+    """The intents of one policy, compiled once."""
+
+    def __init__(self, own: Iterable[Intent] = ()) -> None:
+        intents = tuple(own)
+        self._tests = tuple(
+            (i.name, TextMatcher(i.test.any_of, i.test.all_of, i.test.matches, i.test.unless, i.test.glob))
+            for i in intents
+            if i.test
+        )
+        self._examples = _Examples((i.name, i.examples) for i in intents)
+
+    def of(self, message: Prepared) -> frozenset[str]:
+        """Every intent that the message holds."""
+        names = {name for name, test in self._tests if test.holds(message)}
+        names |= self._examples.alike(message.text)
+        if message.text:
+            names |= built_in(message)
+        return frozenset(names)
+
+
+def built_in(message: Prepared) -> set[str]:
+    """Which of complaint, legal, generation, faq and smalltalk hold."""
+    if len(message.text) > _READ:
+        message = Prepared(message.text[:_READ])
+    names = {name for name, test in _BUILT_IN if test.holds(message)}
+    if _GENERATION.holds(message) and not _OF_CODE.holds(message):
+        names.add("generation")
+    if len(message.text) <= _SHORT and _FAQ.holds(message):
+        names.add("faq")
+    if _is_smalltalk(message.text):
+        names.add("smalltalk")
+    return names
+
+
+def _is_smalltalk(text: str) -> bool:
+    """Every sentence of it is a greeting, thanks or the like."""
+    if len(text) > 80:
+        return False
+    folded = text.casefold().replace("’", "'")
+    for mark in ".!,?;:":
+        folded = folded.replace(mark, "\n")
+    sentences = [sentence for line in folded.split("\n") if (sentence := line.strip())]
+    return bool(sentences) and all(sentence in _SMALLTALK for sentence in sentences)
+
+
+class _Examples:
+    """Example messages by their words."""
+
+    def __init__(self, given: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+        self._by_word: dict[str, list[int]] = {}
+        self._sizes: list[tuple[str, int]] = []
+        for name, examples in given:
+            for words in map(content_words, examples):
+                for word in words:
+                    self._by_word.setdefault(word, []).append(len(self._sizes))
+                self._sizes.append((name, len(words)))
+
+    def alike(self, text: str) -> set[str]:
+        """Names of intents of which one example shares at least `_ALIKE` of all words with `text` (Jaccard)."""
+        if not self._sizes:
+            return set()
+        words = content_words(text)
+        shared: dict[int, int] = {}
+        for word in words:
+            for example in self._by_word.get(word, ()):
+                shared[example] = shared.get(example, 0) + 1
+        return {self._sizes[e][0] for e, n in shared.items() if n / (len(words) + self._sizes[e][1] - n) >= _ALIKE}

@@ -1,0 +1,155 @@
+"""How hard a request looks, from 0 to 1, with the contributions by name, and how much evidence that rests on.
+
+    raw   = sum of weight x strength over context, format, length, clarifying, reasoning, code
+    score = raw + (1 - evidence) x (1/2 - raw)                 the second term is the part named `doubt`
+    confidence = 0.3 + 0.7 x evidence
+
+`evidence` grows with every mark that speaks either way, as 1 - product of (1 - mark). With none the score is .5 and the
+confidence .3: no evidence is not "easy". On public outcomes a score of this kind is worth about as much as the prompt's
+length; rules that *know* (intents, task types) are worth more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import log2
+from types import MappingProxyType
+from typing import Final
+
+from hroute.router.signals import english
+from hroute.schema.policy import Scoring
+from hroute.terms.pattern import Prepared, Regexp, TextMatcher, compiled
+
+VERSION: Final = "score/1"
+
+WEIGHTS: Final = MappingProxyType(
+    {"context": 0.20, "format": 0.10, "length": 0.20, "clarifying": 0.25, "reasoning": 0.75, "code": 0.31}
+)
+"""What each feature adds at full strength; `scoring: {weights: {...}}` moves them."""
+
+NO_EVIDENCE: Final = (0.5, 0.3)
+_READ: Final = 20_000
+_ARTICLE_LOW, _ARTICLE_HIGH = 0.35, 0.7
+
+_PLAIN_QUESTION: Final = TextMatcher(
+    matches=(
+        r"^(?:please )?(?:who|what|what's|when|where|which|why|how (?:much|many|old|far|long|tall|big|often|do|does|is|are|can)|is|are|do|does|did|can|could|will|was|were|has|have|define|name|list|translate|spell|convert)\b",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the score looks at, all of it known from other signals."""
+
+    message: Prepared
+    message_tokens: int = 0
+    context_tokens: int = 0
+    clarifying_turns: int = 0
+    has_code: bool = False
+    code_files: bool = False
+    response_format: str = "text"
+    intents: frozenset[str] = frozenset()
+    task_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """`parts` add up to `score` (before it is cut to 0..1)."""
+
+    score: float
+    confidence: float
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+def assess(features: Features, scoring: Scoring) -> Assessment:
+    """Score and confidence of a request."""
+    message = features.message if len(features.message.plain) <= _READ else Prepared(features.message.text[:_READ])
+    strengths = _strengths(features, message)
+    weights = {**WEIGHTS, **scoring.weights}
+    parts = {name: round(weights.get(name, 0.0) * strength, 3) for name, strength in strengths.items() if strength}
+    raw = min(1.0, max(0.0, sum(parts.values())))
+    evidence = _evidence(features, strengths, message)
+    doubt = round((1 - evidence) * (NO_EVIDENCE[0] - raw), 3)
+    if doubt:
+        parts["doubt"] = doubt
+    score = min(1.0, max(0.0, sum(parts.values())))
+    return Assessment(
+        round(score, 6),
+        round(NO_EVIDENCE[1] + (1 - NO_EVIDENCE[1]) * evidence, 6),
+        {k: v for k, v in parts.items() if v},
+    )
+
+
+def cuts(scoring: Scoring) -> tuple[float, float]:
+    """The scores up to which complexity is low, and above which it is high.
+
+    With `miss_cost` m (a wrong cheap answer costs as much as m needless dear ones) and the score read as the chance of a
+    wrong cheap answer, cheap is right up to m x score <= 1 x (1 - score): low = 1 / (1 + m). High keeps the ratio of odds
+    that the article's cuts have, r = (.7 / .3) / (.35 / .65): high = r / (r + m). m = 13/7 gives .35 and .7 again.
+    """
+    if scoring.miss_cost is None:
+        return scoring.low, scoring.high
+    ratio = _ARTICLE_HIGH / (1 - _ARTICLE_HIGH) / (_ARTICLE_LOW / (1 - _ARTICLE_LOW))
+    return 1 / (1 + scoring.miss_cost), ratio / (ratio + scoring.miss_cost)
+
+
+def complexity(score: float, confidence: float, scoring: Scoring) -> str:
+    """`high` above the upper cut; `low` up to the lower cut where confidence suffices; else `medium`, which is doubt."""
+    low, high = cuts(scoring)
+    if score > high:
+        return "high"
+    return "low" if score <= low and confidence >= scoring.confidence else "medium"
+
+
+def _strengths(features: Features, message: Prepared) -> dict[str, float]:
+    groups = sum(p.search(message.plain) is not None for p in _patterns(english.REASONING))
+    demands = sum(p.search(message.plain) is not None for p in _patterns(english.FORMAT)) + (
+        features.response_format != "text"
+    )
+    tokens = features.message_tokens
+    return {
+        "context": min(1.0, features.context_tokens / 8_000),
+        "format": min(1.0, demands / 2),
+        "length": min(1.0, max(0.0, log2(tokens / 16) / 6)) if tokens else 0.0,
+        "clarifying": min(1.0, features.clarifying_turns / 2),
+        "reasoning": 1 - 0.5**groups,
+        "code": 1.0 if features.has_code or features.code_files else 0.5 if features.task_type == "code" else 0.0,
+    }
+
+
+def _evidence(features: Features, strengths: dict[str, float], message: Prepared) -> float:
+    """1 - product of (1 - mark): marks that it is hard, and marks that it is easy."""
+    marks = [
+        0.6 * strengths["context"],
+        0.3 * strengths["format"],
+        0.5 * strengths["length"],
+        0.5 * strengths["clarifying"],
+        0.7 * strengths["reasoning"],
+        0.6 * strengths["code"],
+    ]
+    if features.intents & {"faq", "smalltalk"}:
+        marks.append(0.8)
+    weighty = bool(features.intents & {"complaint", "legal", "generation"})
+    if weighty:
+        marks.append(0.4)
+    if features.task_type in ("classification", "translation", "extraction", "summarization"):
+        marks.append(0.5)
+    if (
+        features.message_tokens <= 30
+        and not strengths["reasoning"]
+        and not strengths["code"]
+        and not weighty
+        and _PLAIN_QUESTION.holds(message)
+    ):
+        marks.append(0.55)
+    missing = 1.0
+    for mark in marks:
+        missing *= 1 - mark
+    return 1 - missing
+
+
+@lru_cache(maxsize=4)
+def _patterns(sources: tuple[str, ...]) -> tuple[Regexp, ...]:
+    return tuple(compiled(source) for source in sources)

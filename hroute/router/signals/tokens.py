@@ -1,0 +1,58 @@
+"""A token estimate without a tokenizer: counts of letters, words, digits and signs, weighted.
+
+The weights are set by known ratios of current tokenizers: English prose some 4.3 characters a token, source code some 3,
+Chinese and Japanese about one token a character. It is a heuristic with a version; bills use the vendor's numbers
+(SEMANTICS 1.12). Everything is counted by byte classes, so ten megabytes take a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from hroute.terms.pattern import encode
+
+VERSION: Final = "tokens/1"
+FRAME: Final = 4
+"""Tokens that a dialect spends around each message."""
+UNREAD: Final = {"image": 1_500, "audio": 1_000, "document": 3_000}
+"""Tokens assumed for a part that cannot be read."""
+
+_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DIGITS: Final = b"0123456789"
+_SIGNS: Final = b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_CLASSES: Final = (
+    # (bytes, tokens for each)
+    (_LETTERS, 0.15),
+    (_DIGITS, 0.4),
+    (_SIGNS, 0.6),
+    (b"\n", 0.3),
+    (b"\t", 0.2),
+    (bytes(range(0xC2, 0xC4)), 0.5),  # Latin with accents
+    (bytes(range(0xC4, 0xE0)), 0.45),  # further Latin, Greek, Cyrillic, Hebrew, Arabic: two bytes each
+    (bytes(range(0xE0, 0xE3)), 0.8),  # Indic, Thai, typographic signs
+    (bytes(range(0xE3, 0xEE)), 1.0),  # Chinese, Japanese, Korean
+    (bytes(range(0xEE, 0xF0)), 0.8),
+    (bytes(range(0xF0, 0xF5)), 2.0),  # emoji and rare scripts
+)
+_WORD: Final = 0.55
+
+
+def estimate(text: str) -> int:
+    """Tokens of one text; 0 for an empty one, else at least 1."""
+    if not text:
+        return 0
+    data = encode(text)
+    total = _WORD * len(data.split())
+    left = data
+    for members, weight in _CLASSES:
+        rest = left.translate(None, members)
+        total += weight * (len(left) - len(rest))
+        left = rest
+        if not left:
+            break
+    return max(1, round(total))
+
+
+def estimate_all(texts: Iterable[str]) -> int:
+    return sum(estimate(text) for text in texts)
