@@ -16,7 +16,7 @@ from hroute.cli import exits, policies, streams
 from hroute.cli.render import diagnostic
 from hroute.cli.render.excerpt import Files
 from hroute.cli.render.text import count
-from hroute.errors import UsageError
+from hroute.errors import HrouteError, UsageError
 from hroute.schema.diagnostic import Diagnostic, Level
 
 if TYPE_CHECKING:
@@ -171,27 +171,26 @@ def _as_json(verdict: Verdict) -> dict[str, object]:
 
 def _tests(path: str, policy: Policy) -> Tests | None:
     """The cases of `NAME.test.yaml` beside the policy, run; None where there is no such file."""
-    beside = cases_beside(path)
-    if not os.path.exists(beside):
+    from hroute.cli.test import beside, run_files
+
+    if not os.path.exists(beside(path)):
         return None
-    from hroute.router.analysis import cases
-
-    outcome = cases.run_file(policy, beside)
-    return Tests(len(outcome.cases), outcome.failed, outcome.coverage.share)
-
-
-def cases_beside(path: str) -> str:
-    """`routing-config.yaml` -> `routing-config.test.yaml`."""
-    return f"{os.path.splitext(path)[0]}.test.yaml"
+    try:
+        report = run_files(policy, [beside(path)])
+    except HrouteError:
+        return Tests(0, 1, 0.0)
+    covered = report.coverage.percent if report.coverage is not None else 0.0
+    return Tests(len(report.outcomes), len(report.failed), covered / 100)
 
 
 def _watch(path: str, style: Format, deny_warnings: bool) -> int:
     """Check now and after every change, until interrupted."""
+    from hroute.cli.test import beside
     from hroute.router import reload
 
     def files() -> Sequence[str]:
         used = verdict.checked.policy.sources if verdict.checked.policy else ()
-        return tuple(dict.fromkeys((path, cases_beside(path), *used)))
+        return tuple(dict.fromkeys((path, beside(path), *used)))
 
     verdict = judge(path)
     _announce(verdict, style, deny_warnings)

@@ -57,8 +57,8 @@ def diff(
 
     conditions = _conditions(fail_on)
     here = policies.locate(policy)
-    before = _load(old if old is not None else f"HEAD:./{here}", here)
-    after = _load(new if new is not None else here, here)
+    before = load_either(old if old is not None else f"HEAD:./{here}", here)
+    after = load_either(new if new is not None else here, here)
     found = analysis.diff(before, after)
     if as_json:
         streams.emit("diff", _as_json(found))
@@ -92,7 +92,7 @@ def newly_reaching(change: Change) -> tuple[str, ...]:
     return tuple(name for name in change.to_chain if name not in change.from_chain)
 
 
-def _load(name: str, here: str) -> Policy:
+def load_either(name: str, here: str) -> Policy:
     """A policy from a file, or from a revision: `REV:path`, or `REV` for the policy in force."""
     from hroute.schema import load
 
@@ -142,12 +142,8 @@ def _row(change: Change) -> list[str]:
     said = f"e.g. {change.witness_text}" if change.witness_text else ""
     leaves = "LEAVES THE MACHINE" if change.leaves_machine else ""
     before = _end(change.from_chain, change.from_rule)
-    return [
-        before,
-        f"->  {_end(change.to_chain, change.to_rule)}",
-        visible(change.region_text),
-        "  ".join(filter(None, (visible(said), leaves))),
-    ]
+    about = "   ".join(filter(None, (visible(change.region_text), visible(said), leaves)))
+    return [before, f"->  {_end(change.to_chain, change.to_rule)}", about]
 
 
 def _end(chain: Sequence[str], rule: str) -> str:

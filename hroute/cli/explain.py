@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -48,9 +49,9 @@ def explain(
     from hroute.router import explanation
 
     asked = request.read(prompt, files, system=system, session=session, cost_center=cost_center, signals=signals)
-    compiled = policies.compiled(policy)
-    _known(compiled.policy, down or ())
-    found = explanation.explain(compiled, asked.request, asked.signals, down=down or (), lazy=lazy)
+    loaded = policies.load(policy)
+    _known(loaded, down or ())
+    found = explanation.explain(loaded, asked.request, asked.signals, environ=os.environ, down=down or (), lazy=lazy)
     if as_json:
         streams.emit("explain", render.as_json(found))
         return exits.DONE

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from hroute.cli import exits, policies, schema, streams
-from hroute.cli.check import cases_beside
 from hroute.cli.render.table import rows
 from hroute.cli.render.text import count
+from hroute.cli.test import beside
 from hroute.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def init(
     """Look first, then write: all of it or nothing."""
     from hroute.router import check
 
-    cases = cases_beside(policy)
+    cases = beside(policy)
     editor = os.path.join(os.path.dirname(policy), *_SCHEMA_AT.split("/"))
     _refuse_to_overwrite([policy, cases, editor], force)
     _write(policy, _starter(policies.FILE_NAME))
-    _write(cases, _starter(cases_beside(policies.FILE_NAME)))
+    _write(cases, _starter(beside(policies.FILE_NAME)))
     loaded = check.load(policy)
     if not _is_ours(editor):
         _write(editor, json.dumps(schema.enumerated(loaded), indent=2, ensure_ascii=False) + "\n")

@@ -11,7 +11,6 @@ import typer
 from hroute.errors import UsageError
 
 if TYPE_CHECKING:
-    from hroute.router.decide import Compiled
     from hroute.schema.policy import Policy
 
 FILE_NAME: Final = "routing-config.yaml"
@@ -50,10 +49,3 @@ def load(given: str | None) -> Policy:
     from hroute.router import check
 
     return check.load(locate(given))
-
-
-def compiled(given: str | None) -> Compiled:
-    """The checked policy, ready to decide."""
-    from hroute.router import decide
-
-    return decide.compile(load(given))

@@ -63,7 +63,7 @@ def read(
     for name, value in (("session", session), ("cost_center", cost_center)):
         if value is not None:
             given[name] = coerce(name, value)
-    context = [(name, _read_file(name)) for name in files or () if name != "-"]
+    context = [(name, read_file(name)) for name in files or () if name != "-"]
     wanted = words == "-" or "-" in (files or ())
     words = None if words == "-" else words
     piped = _read_stdin(wanted=wanted, optional=bool(words or context or given))
@@ -91,7 +91,8 @@ def parse_signals(assignments: Sequence[str]) -> dict[str, Value]:
     return signals
 
 
-def _read_file(name: str) -> str:
+def read_file(name: str) -> str:
+    """The text of a file, within bounds. Raises UsageError."""
     try:
         if os.path.isdir(name):
             raise UsageError(f"`{name}` is a directory", help="-f takes one file; repeat it for several")

@@ -83,6 +83,10 @@ def explain(
         decision = decide(engine.compiled, extraction.all())
     gates = (Down(frozenset(down)),) if down else ()
     planned = engine.plan(decision, Guard(policy, extraction.ask), request, extraction, gates)
+    skipped = {skipped.provider: skipped.detail for skipped in planned.skipped}
+    for name in skipped:
+        if not {name, policy.providers[name].plugin}.isdisjoint(down):
+            skipped[name] = "down"  # what was asked about, whatever else is missing
     return Explanation(
         policy=policy,
         decision=decision,
@@ -90,7 +94,7 @@ def explain(
         nearest=None if lazy else nearest(engine.compiled, decision.signals),
         estimate=_estimate(policy, decision, request, given),
         tries=planned.route,
-        skipped={skipped.provider: skipped.detail for skipped in planned.skipped},
+        skipped=skipped,
         assumed=extraction.assumed,
         findings=extraction.findings,
         score_parts=extraction.score_parts,

@@ -20,6 +20,7 @@ from hroute.terms.signal import ABSENT, SIGNALS, Kind, Value
 
 _MOST_STEPS = 40
 _LABEL = 22
+_MOST_RULES = 500
 
 
 def text(found: Explanation, *, verbose: bool = False, colour: bool = False) -> str:
@@ -35,7 +36,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "rule": decision.rule.name,
         "route_to": decision.route_to,
         "fallback": list(decision.fallback),
-        "signals": values.plain(dict(sorted(decision.signals.items()))),
+        "signals": _signals_json(found),
         "score": decision.score,
         "confidence": decision.confidence,
         "policy": decision.policy,
@@ -57,7 +58,8 @@ def as_json(found: Explanation) -> dict[str, Any]:
 
 def place(rule: Rule) -> str:
     """`routing-config.yaml:23`, or nothing for a rule that stands nowhere."""
-    return f"{visible(rule.span.file)}:{rule.span.line}" if rule.span else ""
+    span = rule.span or next(iter(rule.spans.values()), None)
+    return f"{visible(span.file)}:{span.line}" if span else ""
 
 
 def by_rule(rule: Rule) -> str:
@@ -146,14 +148,14 @@ def _facts(found: Explanation, verbose: bool) -> list[str]:
     lines = []
     if found.decision.score is not None:
         parts = ", ".join(f"{name} {part:+.2f}" for name, part in found.score_parts.items() if abs(part) >= 0.005)
-        confidence = values.shown(found.decision.confidence)
+        confidence = "-" if found.decision.confidence is None else f"{found.decision.confidence:.2f}"
         lines.append(f"  score {found.decision.score:.2f}  confidence {confidence}{'      ' + parts if parts else ''}")
     for item in found.findings[:10]:
         lines.append(_fact("found", f"{item.kind} at characters {item.start + 1}-{item.end} ({item.where})"))
     if len(found.findings) > 10:
         lines.append(_fact("", f"and {len(found.findings) - 10} more"))
     if found.assumed:
-        lines.append(_fact("assumed", ", ".join(_assumption(found, name) for name in found.assumed)))
+        lines.append(_fact("assumed", ", ".join(_assumptions(found)) or "nothing"))
     if found.nearest is not None:
         changes = " and ".join(_change(found.policy, name, value) for name, value in found.nearest.changes.items())
         lines.append(
@@ -179,7 +181,7 @@ def _chain(found: Explanation) -> Iterator[str]:
     for name, reason in found.skipped.items():
         yield _fact("skipped", f"{visible(name)}: {visible(reason)}")
     if not found.tries:
-        yield _fact("if it fails", "refused: nobody else may serve it")
+        yield _fact("goes to", "nobody: it would be refused or fail")
     elif found.tries[0] != found.decision.route_to:
         yield _fact("goes to", ", then ".join(map(visible, found.tries)))
     else:
@@ -194,9 +196,13 @@ def _price(nano: int | None) -> str:
     return money.show(nano, places)
 
 
-def _assumption(found: Explanation, name: str) -> str:
-    value = found.signals.get(name, SIGNALS[name].default if name in SIGNALS else ABSENT)
-    return f"{name} {values.shown(value)}"
+def _assumptions(found: Explanation) -> Iterator[str]:
+    """What was taken for granted for want of a text: taints that are false, sets that are empty, the rest absent."""
+    for name in found.assumed:
+        value = found.signals.get(name, SIGNALS[name].default)
+        if value is not ABSENT:
+            yield f"{name} {values.shown(value)}"
+    yield "what else a prompt would tell is absent"
 
 
 def _change(policy: Policy, feature: str, value: Any) -> str:
@@ -209,6 +215,13 @@ def _change(policy: Policy, feature: str, value: Any) -> str:
 
 def _fact(label: str, said: str) -> str:
     return f"  {pad(label, _LABEL)} {said}"
+
+
+def _signals_json(found: Explanation) -> dict[str, Any]:
+    """What is known, and null for whatever the rules ask and nobody knows."""
+    asked = {test.feature for rule in found.policy.rules[:_MOST_RULES] for test in tests_of(rule.condition)}
+    known = found.signals
+    return {name: values.plain(known.get(name)) for name in sorted({*asked, *known}) if name != "message"}
 
 
 def _step_json(policy: Policy, step: Step) -> dict[str, Any]:

@@ -90,6 +90,17 @@ def draw(labels: Sequence[Label], files: Files, colour: bool, style: str) -> lis
     return drawn
 
 
+def underlined(span: Span, said: str, files: Files) -> list[str]:
+    """The line of a place without its indentation, and carets with a remark under it; nothing where there is no line."""
+    text = files.line(span.file, span.line)
+    if not text.strip():
+        return []
+    start, end = _window(text, span)
+    start = max(start, min(len(text) - len(text.lstrip()), span.column - 1))
+    before = " " * width(_drawable(text[start : span.column - 1]))
+    return [_drawable(text[start:end]), before + _marker(Label(span, said), "^", text, start, end)]
+
+
 def _lines(labels: Sequence[Label], primary: Label, files: Files, gutter: int, colour: bool, style: str) -> list[str]:
     drawn: list[str] = []
     previous = 0

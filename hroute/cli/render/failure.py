@@ -7,7 +7,8 @@ from typing import Any
 
 from hroute.cli import exits, streams
 from hroute.cli.render.text import visible
-from hroute.errors import HrouteError, PolicyError
+from hroute.errors import HrouteError, PolicyError, RequestError
+from hroute.schema.diagnostic import Level
 
 
 def show(error: HrouteError) -> None:
@@ -32,7 +33,20 @@ def as_json(error: HrouteError) -> dict[str, Any]:
         from hroute.cli.render import diagnostic
 
         content["findings"] = [diagnostic.as_json(d) for d in error.diagnostics]
+    if isinstance(error, RequestError):
+        content |= _request_json(error)
     return content
+
+
+def _request_json(error: RequestError) -> dict[str, Any]:
+    """What a request without an answer leaves: who was tried and who was not."""
+    return {
+        "id": error.id,
+        "rule": error.decision.rule.name if error.decision is not None else None,
+        "routed_to": error.decision.route_to if error.decision is not None else None,
+        "attempts": [attempt.as_json() for attempt in error.attempts],
+        "skipped": [{"provider": s.provider, "why": str(s.why), "detail": s.detail} for s in error.skipped],
+    }
 
 
 def _show_policy(error: PolicyError) -> None:
@@ -41,7 +55,7 @@ def _show_policy(error: PolicyError) -> None:
 
     files = Files()
     colour = streams.wants_colour(sys.stderr)
-    shown = sorted(error.diagnostics, key=lambda d: d.sort_key)
+    shown = sorted((d for d in error.diagnostics if d.level is Level.ERROR), key=lambda d: d.sort_key)
     streams.talk("\n\n".join(diagnostic.full(d, files.hiding(shown), colour) for d in shown))
     streams.talk()
     streams.talk(f"{error.message}      all findings: hroute check")

@@ -12,7 +12,7 @@ from hroute.schema.policy import Guarantee, Policy, Rule
 from hroute.terms.signal import SIGNALS
 
 if TYPE_CHECKING:
-    from hroute.router.check import Proof
+    from hroute.router.analysis.guarantee import Proof
     from hroute.router.tree import Node
 
 
@@ -51,14 +51,9 @@ def feature_name(policy: Policy, feature: str) -> str:
     test = policy.texts.get(feature)
     if test is None:
         return feature
-    parts = [
-        f"{name} {', '.join(map(repr, found))}"
-        for name in ("any_of", "all_of", "matches", "unless")
-        if (found := getattr(test, name))
-    ]
-    if test.glob is not None:
-        parts.append(f"like {test.glob}")
-    return f"{test.signal} ({visible('; '.join(parts))})"
+    from hroute.router.analysis.witness import text_name
+
+    return visible(text_name(test))
 
 
 def scope(policy: Policy, proofs: Iterable[Proof]) -> str:
