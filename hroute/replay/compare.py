@@ -137,19 +137,11 @@ class Comparison:
         self._reaching(ways, now.taint_unknown)
 
     def _move(self, row: Row, now: Verdict, ways: Iterable[Way], usage: Usage | None, cost: int | None) -> None:
-        before, then = self._only({old[:1] for old, _ in ways}, row, usage)
-        after, _ = self._only({new[:1] for _, new in ways}, row, usage)
+        before, after = _one({old[:1] for old, _ in ways}), _one({new[:1] for _, new in ways})
         move = self.moves.setdefault((before, after, now.rule), Move(before, after, now.rule))
         move.requests += 1
-        move.then.add(then)
+        move.then.add(0 if before == REFUSED else None if before is None else self.before.cost(before, row, usage))
         move.now.add(cost)
-
-    def _only(self, chains: set[Chain], row: Row, usage: Usage | None) -> tuple[str | None, int | None]:
-        """The one provider in question and its cost; neither where there are several, no provider for a refusal."""
-        if len(chains) != 1:
-            return None, None
-        chain = chains.pop()
-        return (chain[0], self.before.cost(chain[0], row, usage)) if chain else (REFUSED, 0)
 
     def _reaching(self, ways: frozenset[Way], taint_unknown: bool) -> None:
         """Providers off this machine that the row may now be sent to and was not before (SEMANTICS 1.9: or may be)."""
@@ -160,3 +152,11 @@ class Comparison:
             possible = frozenset().union(*fresh) - certain
             self.newly.update(possible)
             self.maybe.update(possible)
+
+
+def _one(chains: set[Chain]) -> str | None:
+    """The one provider in question; None where there are several."""
+    if len(chains) != 1:
+        return None
+    (chain,) = chains
+    return chain[0] if chain else REFUSED

@@ -13,6 +13,7 @@ from hroute.replay.rows import Row
 from hroute.router.decide import Compiled, arm, compile, decide_lazy
 from hroute.router.decision import Decision
 from hroute.router.index import NumberColumn
+from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.tree import walk
 from hroute.schema.condition import Ask
 from hroute.schema.policy import Policy
@@ -66,6 +67,7 @@ class Redecider:
         self.compiled: Compiled = compile(policy)
         self.zone: tzinfo = ZoneInfo(str(policy.ledger.get("timezone", "UTC"))) if policy.ledger else UTC
         self._completions: Completions | None = None
+        self._scans = BlockCache()
 
     def decide(self, row: Row, *, all_signals: bool = False) -> Verdict:
         """The verdict on one row; with `all_signals` every extractor runs and `signals` holds all there is."""
@@ -74,9 +76,8 @@ class Redecider:
         return self._with_text(row, all_signals)
 
     def _with_text(self, row: Row, all_signals: bool) -> Verdict:
-        from hroute.router.signals.extract import Extraction
-
-        extraction = Extraction(self.policy, row.request, row.signals, hour=self._hour(row.ts))
+        hour = self._hour(row.ts)
+        extraction = Extraction(self.policy, row.request, row.signals, hour=hour, cache=self._scans)
         decision = decide_lazy(self.compiled, extraction.ask, extraction.known, request_id=row.id)
         tokens = extraction.ask("prompt_tokens") if row.input_tokens is None else None
         signals = extraction.all() if all_signals else decision.signals
