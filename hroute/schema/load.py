@@ -44,7 +44,7 @@ def load_text(text: str | bytes, name: str = "policy.yaml") -> Loaded:
     from hroute.schema.validate import shape
 
     source = read_text(text, name)
-    return _loaded(source, list(shape(source)) if source.data is not None else [])
+    return _loaded(source, shape(source))
 
 
 def _loaded(source: Source, shape: list[Diagnostic]) -> Loaded:

@@ -117,7 +117,8 @@ def meet(a: Part, b: Part) -> Part | None:
         ranges = _overlap(a.ranges, b.ranges)
         absent = a.absent and b.absent
         return Spans(ranges, absent) if ranges or absent else None
-    assert isinstance(a, Members) and isinstance(b, Members)
+    assert isinstance(a, Members)
+    assert isinstance(b, Members)
     joined = Members(a.clauses | b.clauses)
     return joined if _possible(joined) else None
 
@@ -131,7 +132,8 @@ def without(a: Part, b: Part) -> list[Part]:
         ranges = _overlap(a.ranges, _gaps(b.ranges))
         absent = a.absent and not b.absent
         return [Spans(ranges, absent)] if ranges or absent else []
-    assert isinstance(a, Members) and isinstance(b, Members)
+    assert isinstance(a, Members)
+    assert isinstance(b, Members)
     pieces: list[Part] = []
     kept = a.clauses
     for holds, names in sorted(b.clauses, key=_clause_order):
@@ -198,7 +200,10 @@ def subtract(a: Box, b: Box) -> list[Box]:
 
 def contains(outer: Box, inner: Box) -> bool:
     """Whether `outer` holds every request that `inner` holds."""
-    return all(feature in inner and covers(part, inner[feature]) or covers(part, full(feature)) for feature, part in outer.items())
+    return all(
+        (feature in inner and covers(part, inner[feature])) or covers(part, full(feature))
+        for feature, part in outer.items()
+    )
 
 
 def subtract_region(region: Iterable[Box], other: Iterable[Box]) -> list[Box]:
