@@ -95,7 +95,7 @@ def emit_request(request: Request, model: str, *, system_turns: bool = False) ->
         model=model,
         max_tokens=request.max_tokens if request.max_tokens is not None else DEFAULT_MAX_TOKENS,
         system=request.system or None,
-        messages=[_emit_turn(message, system_turns) for message in with_files(request)],
+        messages=[turn for m in with_files(request) if (turn := _emit_turn(m, system_turns))["content"]],
         tools=[t for t in map(_emit_tool, request.tools) if t] or None,
         tool_choice=_emit_choice(params),
         thinking=_emit_thinking(params.get("thinking")),

@@ -32,6 +32,7 @@ class Reader:
         self._sse = SseReader()
         self._said = Assembly()
         self._calls: dict[int, int] = {}
+        self._grown: set[int] = set()
         self._refused = False
         self.done = False
 
@@ -70,13 +71,19 @@ class Reader:
             case "response.output_item.added" if word(inner(frame, "item"), "type") == "function_call":
                 item, index = inner(frame, "item"), len(self._calls)
                 self._calls[count(frame, "output_index")] = index
-                yield ToolUseDelta(index, word(item, "call_id"), word(item, "name"), word(item, "arguments"))
+                yield ToolUseDelta(index, word(item, "call_id"), word(item, "name"))
             case "response.function_call_arguments.delta" if count(frame, "output_index") in self._calls:
+                self._grown.add(count(frame, "output_index"))
                 yield ToolUseDelta(self._calls[count(frame, "output_index")], json=piece)
             case "response.output_item.done":
-                seal = word(inner(frame, "item"), "encrypted_content")
-                if seal and word(inner(frame, "item"), "type") == "reasoning":
-                    yield ThinkingDelta("", seal, sealed_by=NAME)
+                yield from self._item_done(count(frame, "output_index"), inner(frame, "item"))
+
+    def _item_done(self, at: int, item: Json) -> Iterator[Event]:
+        """The seal of a reasoning comes with its end, and so do arguments that were not streamed."""
+        if item.get("type") == "reasoning" and word(item, "encrypted_content"):
+            yield ThinkingDelta("", word(item, "encrypted_content"), sealed_by=NAME)
+        if at in self._calls and at not in self._grown:
+            yield ToolUseDelta(self._calls[at], json=word(item, "arguments"))
 
     def _ended(self, response: Json) -> list[Event]:
         stop = StopReason.REFUSAL if self._refused else stop_of(response)
@@ -129,9 +136,9 @@ class Writer:
         block = change.block
         at: dict[str, Any] = {"output_index": block.index}
         if isinstance(change, Opened):
-            yield "response.output_item.added", at | {"item": self._item(block, "in_progress")}
+            yield "response.output_item.added", at | {"item": self._item(block, "", "in_progress")}
         if isinstance(change, Closed):
-            item = self._item(block, "completed")
+            item = self._item(block, block.text, "completed")
             self._items.append(item)
             yield from _inside(change, self._item_id(block))
             yield "response.output_item.done", at | {"item": item}
@@ -141,8 +148,8 @@ class Writer:
     def _item_id(self, block: Block) -> str:
         return f"{_PREFIXES[block.kind]}_{self._id}_{block.index}"
 
-    def _item(self, block: Block, status: str) -> dict[str, Any]:
-        id, text = self._item_id(block), block.text
+    def _item(self, block: Block, text: str, status: str) -> dict[str, Any]:
+        id = self._item_id(block)
         if block.kind == "text":
             return text_item(id, text, status)
         if block.kind == "thinking":
