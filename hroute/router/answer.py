@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
@@ -94,14 +94,21 @@ def escalation(
 
 
 def error_of(
-    id: str, plan: Plan, guard: Guard, attempts: Sequence[Attempt], skipped: Sequence[Skipped], end: End
+    id: str,
+    plan: Plan,
+    guard: Guard,
+    attempts: Sequence[Attempt],
+    skipped: Sequence[Skipped],
+    end: End,
+    found: Callable[[], str] = str,
 ) -> RequestError:
-    """The error that a request without an answer ends with, in the order of SEMANTICS 3.6."""
+    """The error that a request without an answer ends with, in the order of SEMANTICS 3.6. `found` says which personal
+    data was found and where, for a refusal; never the data itself."""
     known = {candidate.name: candidate for candidate in plan.candidates}
     stayed = all(known[a.provider].where == "machine" for a in attempts)
     held = guard.held() if stayed else ()
     forbidden = [*skipped, *(_kept_out(guard, plan, held) if held else ())]
-    details = (*_rule(plan.decision), *_tried(attempts, known), *_not_tried(forbidden))
+    details = (*_rule(plan.decision, found() if held else ""), *_tried(attempts, known), *_not_tried(forbidden))
     kind, message, help = _verdict(guard, plan, attempts, skipped, end, bool(held))
     return kind(
         message, decision=plan.decision, attempts=attempts, skipped=skipped, details=details, help=help, id=id
@@ -149,8 +156,9 @@ def _keys(skipped: Iterable[Skipped]) -> str:
     return f"set {names}, or {rehearse}" if names else rehearse
 
 
-def _rule(decision: Decision) -> tuple[str, ...]:
-    return (f"rule       {decision.rule.name}{_place(decision.rule.span)}",)
+def _rule(decision: Decision, found: str = "") -> tuple[str, ...]:
+    because = f" ({found})" if found else ""
+    return (f"rule       {decision.rule.name}{_place(decision.rule.span)}{because}",)
 
 
 def _place(span: Span | None) -> str:

@@ -89,7 +89,12 @@ def request_of(
     json_schema: Mapping[str, Any] | None = None,
     stream: bool = False,
 ) -> Request:
-    """`prompt` as a Request; what is given here goes over what a Request says already."""
+    """`prompt` as a Request; what is given here goes over what a Request says already.
+
+    Raises UsageError where `json_schema` is no JSON Schema.
+    """
+    if json_schema is not None:
+        _check_schema(json_schema)
     base = prompt if isinstance(prompt, Request) else Request((Message("user", (Text(prompt),)),))
     return replace(
         base,
@@ -304,6 +309,13 @@ class AsyncStream(_Streaming):
             await driver.aclose()
         for event in self._settle(ending.end):
             yield event
+
+
+def _check_schema(schema: Mapping[str, Any]) -> None:
+    from hroute.schema.reply_schema import schema_errors
+
+    for problem in schema_errors(dict(schema)):
+        raise UsageError(f"the JSON Schema cannot be used: {problem}")
 
 
 def _sandbox(wanted: Script | bool | None) -> Plugin | None:

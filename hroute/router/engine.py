@@ -18,14 +18,14 @@ from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Mo
 from hroute.router.decision import Decision
 from hroute.router.egress import Guard
 from hroute.router.plan import Candidate, Down, Gate, Plan, Skipped, Surroundings, needs_of, plan
-from hroute.router.signals.extract import Extraction
+from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.targets import Keyring, stand_in, target_of
 from hroute.router.validate import Demand, demand, judge
 from hroute.schema.policy import Policy, Provider
 from hroute.terms.clock import Clock, Rng, SystemClock
 from hroute.terms.ids import uuid7
 from hroute.terms.locality import Locality
-from hroute.terms.message import Request, Unread
+from hroute.terms.message import Request
 from hroute.terms.signal import Value, coerce
 
 Observer = Callable[[Attempt | Move], None]
@@ -88,6 +88,7 @@ class Engine:
         self._rng = rng
         self._gates = tuple(gates)
         self._observe = observe
+        self._scans = BlockCache()
         self._plugins: dict[str, Plugin] = {}
         self._lock = threading.Lock()
 
@@ -95,7 +96,7 @@ class Engine:
         self, request: Request | None, given: Mapping[str, Value], *, id: str = ""
     ) -> tuple[Decision, Extraction]:
         """What the policy decides, extracting only what the answer depends on."""
-        extraction = Extraction(self.policy, request, {**wire_signals(request), **given}, hour=_hour(self.policy))
+        extraction = Extraction(self.policy, request, given, hour=_hour(self.policy), cache=self._scans)
         decision = deciding.decide_lazy(self.compiled, extraction.ask, extraction.known, request_id=id)
         return decision, extraction
 
@@ -145,7 +146,7 @@ class Engine:
         after its commit has no answer either, what came of it was told."""
         if isinstance(end, Accepted):
             return self._answer(run, end)
-        raise error_of(run.id, run.plan, run.guard, run.log.attempts, run.skipped, end)
+        raise error_of(run.id, run.plan, run.guard, run.log.attempts, run.skipped, end, lambda: _found(run))
 
     def partial(self, run: Run, broken: Broken) -> Answer:
         """What had come of a stream that broke, as an answer whose stop is `truncated`."""
@@ -262,19 +263,6 @@ def fitted(request: Request, rule_params: Mapping[str, Any], provider: Provider)
     return replace(request, params=params, max_tokens=min(limit, provider.max_output or limit))
 
 
-def wire_signals(request: Request | None) -> dict[str, Value]:
-    """The signals that the form of a request gives; a caller's own values go over them."""
-    if request is None:
-        return {}
-    images = sum(isinstance(p, Unread) and p.kind == "image" for m in request.messages for p in m.parts)
-    return {
-        "tools": len(request.tools),
-        "images": images,
-        "stream": request.stream,
-        "response_format": "json_schema" if request.json_schema is not None else request.response_format,
-    }
-
-
 def coerced(signals: Mapping[str, Any]) -> dict[str, Value]:
     """Signals as a caller writes them, as values of the table; None is "not given". Raises UsageError."""
     if "message" in signals:
@@ -289,6 +277,13 @@ def _needs(policy: Policy, chain: Sequence[str], request: Request | None, extrac
         sizes = [extraction.ask("expected_tokens"), extraction.ask("prompt_tokens")]
         tokens = max((size for size in sizes if isinstance(size, int)), default=None)
     return needs_of(request or Request(()), tokens)
+
+
+def _found(run: Run) -> str:
+    """Kinds and places of what the detectors found, three at most: `pii: us_ssn at characters 10-21`."""
+    shown = [f"{f.kind} at characters {f.start}-{f.end}" for f in run.extraction.findings]
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return f"pii: {', '.join(shown[:3])}{more}" if shown else ""
 
 
 def _hour(policy: Policy) -> int:

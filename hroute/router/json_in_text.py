@@ -67,17 +67,18 @@ def _embedded(text: str) -> list[Parsed]:
 
 
 def _outermost(text: str) -> str:
-    """From the first opening bracket to the last closing one, or to the end where none closes."""
+    """From the first opening bracket to the last closing one of its kind."""
     start = _opening(text, 0)
-    if start < 0:
-        return ""
-    end = max(text.rfind("}"), text.rfind("]")) + 1
-    return text[start : end if end > start else len(text)]
+    end = text.rfind("}" if text[start] == "{" else "]") if start >= 0 else -1
+    return text[start : end + 1] if end > start else ""
 
 
 def _repair(text: str) -> Parsed | None:
-    """`text` mended by the `json_repair` package, where it is installed; only objects and arrays count as mended."""
-    if not text.startswith(("{", "[")):
+    """`text` mended by the `json_repair` package, where it is installed; only objects and arrays count as mended.
+
+    What does not end with a bracket was cut off: closing it would pass half a value off as a whole one.
+    """
+    if not (text.startswith("{") and text.endswith("}")) and not (text.startswith("[") and text.endswith("]")):
         return None
     try:
         from json_repair import repair_json

@@ -6,26 +6,15 @@ silently; after it the caller has seen words of one model, and another one's can
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
 from hroute.providers.protocol import ProviderError
 from hroute.router.attempts import Accepted, Broken, Opened
 from hroute.router.egress import Forbidden
-from hroute.terms.message import (
-    Done,
-    Event,
-    Part,
-    Reply,
-    StopReason,
-    Text,
-    TextDelta,
-    Thinking,
-    ThinkingDelta,
-    ToolUse,
-    ToolUseDelta,
-)
+from hroute.terms.message import Done, Event, Reply, StopReason, TextDelta, ThinkingDelta, ToolUseDelta
 from hroute.terms.outcome import Failure, Outcome
+from hroute.terms.usage import Usage
+from hroute.wire.sequence import Assembly, pieces
 
 NO_END = Failure(Outcome.TRANSPORT, "the stream ended without its terminal event")
 
@@ -76,88 +65,52 @@ async def aopen_stream(events: AsyncIterator[Event]) -> Reply | Failure | Opened
 
 def pass_on(opened: Opened, model: str) -> Generator[Event, None, Reply | Broken]:
     """Yield the events of a committed stream, all but Done; return how it ended."""
-    pieces = Pieces(model)
-    yield from pieces.keep(opened.events)
+    so_far = Assembly(model)
+    yield from so_far.add(list(opened.events))
     try:
         for event in opened.rest:
             if isinstance(event, Done):
                 return event.reply
-            pieces.add(event)
+            so_far.add([event])
             yield event
     except Exception as error:
-        return Broken(failure_of(error), pieces.reply())
+        return _broken(so_far, failure_of(error))
     finally:
         _close(opened.rest)
-    return Broken(NO_END, pieces.reply())
+    return _broken(so_far, NO_END)
 
 
 async def apass_on(opened: Opened, model: str, ended: list[Reply | Broken]) -> AsyncGenerator[Event, None]:
     """`pass_on` for asynchronous streams; how it ended is appended to `ended`."""
-    pieces = Pieces(model)
-    for event in pieces.keep(opened.events):
+    so_far = Assembly(model)
+    for event in so_far.add(list(opened.events)):
         yield event
     try:
         async for event in opened.rest:
             if isinstance(event, Done):
                 ended.append(event.reply)
                 return
-            pieces.add(event)
+            so_far.add([event])
             yield event
     except Exception as error:
-        ended.append(Broken(failure_of(error), pieces.reply()))
+        ended.append(_broken(so_far, failure_of(error)))
         return
     finally:
         if (aclose := getattr(opened.rest, "aclose", None)) is not None:
             await aclose()
-    ended.append(Broken(NO_END, pieces.reply()))
+    ended.append(_broken(so_far, NO_END))
 
 
 def as_events(accepted: Accepted) -> Iterator[Event]:
     """A reply that was held back until it was judged, as a stream: its clean text and its calls, all but Done."""
     if accepted.text:
         yield TextDelta(accepted.text)
-    calls = [part for part in accepted.reply.parts if isinstance(part, ToolUse)]
-    for index, call in enumerate(calls):
-        yield ToolUseDelta(index, call.id, call.name, json.dumps(dict(call.input), ensure_ascii=False))
+    yield from (event for event in pieces(accepted.reply) if isinstance(event, ToolUseDelta))
 
 
-class Pieces:
-    """What has come of a stream, to be told where it breaks."""
-
-    def __init__(self, model: str) -> None:
-        self._model = model
-        self._text: list[str] = []
-        self._thinking: list[str] = []
-        self._calls: dict[int, list[str]] = {}
-
-    def add(self, event: Event) -> None:
-        match event:
-            case TextDelta(text):
-                self._text.append(text)
-            case ThinkingDelta(text=text):
-                self._thinking.append(text)
-            case ToolUseDelta(index, id, name, fragment):
-                known = self._calls.setdefault(index, ["", "", ""])
-                known[0], known[1], known[2] = known[0] or id, known[1] or name, known[2] + fragment
-
-    def keep(self, events: tuple[Event, ...]) -> Iterator[Event]:
-        for event in events:
-            self.add(event)
-            yield event
-
-    def reply(self) -> Reply:
-        """The parts so far. A tool call whose arguments are not complete is left out: nobody may execute it."""
-        parts: list[Part] = [Thinking("".join(self._thinking))] if self._thinking else []
-        if self._text:
-            parts.append(Text("".join(self._text)))
-        for id, name, fragment in self._calls.values():
-            try:
-                given = json.loads(fragment)
-            except ValueError:
-                continue
-            if isinstance(given, dict):
-                parts.append(ToolUse(id, name, given))
-        return Reply(tuple(parts), self._model, StopReason.TRUNCATED)
+def _broken(so_far: Assembly, failure: Failure) -> Broken:
+    """What had come. A tool call whose arguments are not complete is marked `broken`: nobody may execute it."""
+    return Broken(failure, so_far.reply(StopReason.TRUNCATED, Usage()))
 
 
 def _close(events: object) -> None:

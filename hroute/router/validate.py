@@ -121,7 +121,7 @@ def _text(reply: Reply, text: str, rules: Validate) -> Accepted | Failure:
 def _schema_errors(value: Any, schema: Mapping[str, Any] | None) -> int:
     if schema is None:
         return 0
-    from hroute.schema.validate import json_errors
+    from hroute.schema.reply_schema import json_errors
 
     return len(json_errors(value, schema))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import pytest
@@ -21,9 +20,6 @@ SCHEMA = {
     "properties": {"name": {"type": "string"}},
     "additionalProperties": False,
 }
-needs_schema = pytest.mark.skipif(
-    importlib.util.find_spec("hroute.schema.validate") is None, reason="schema validation is not there yet"
-)
 
 
 def judged(reply: Reply | str, rules: Validate | None = None, request: Request | None = None) -> Accepted | Failure:
@@ -80,7 +76,7 @@ def test_json_is_found_bare_fenced_and_embedded(text: str, value: object) -> Non
     assert accepted(text, JSON).json == value
 
 
-@pytest.mark.parametrize("text", ["{'a': 1, }", '{"a": 1,}', '{a: 1}', '```json\n{"a": 1,\n```'])  # fmt: skip
+@pytest.mark.parametrize("text", ["{'a': 1, }", '{"a": 1,}', '{a: 1}'])  # fmt: skip
 def test_broken_json_is_repaired_where_the_package_is_there(text: str) -> None:
     pytest.importorskip("json_repair")
     found = accepted(text, JSON)
@@ -88,7 +84,12 @@ def test_broken_json_is_repaired_where_the_package_is_there(text: str) -> None:
     assert found.text == '{"a": 1}'
 
 
-@pytest.mark.parametrize("text", ["I cannot do that.", "no json here", "NaN", "{", "see above]"])
+@pytest.mark.parametrize("text", ['{"label": "posi', '{"a": [1, 2', '```json\n{"label": "posi\n```'])
+def test_json_that_was_cut_off_is_never_closed_for_the_model(text: str) -> None:
+    assert rejected(text, JSON) == "not_json"
+
+
+@pytest.mark.parametrize("text", ["I cannot do that.", "no json here", "NaN", "{", "see above]", "[see above"])
 def test_prose_is_not_json(text: str) -> None:
     assert rejected(text, JSON) == "not_json"
 
@@ -102,7 +103,6 @@ def test_a_hostile_reply_costs_little(text: str) -> None:
     assert isinstance(judged(text, JSON), (Accepted, Failure))
 
 
-@needs_schema
 def test_a_schema_chooses_the_reading_that_fits_it() -> None:
     rules = Validate(schema=SCHEMA)
     assert accepted('{"name": "Ada"}', rules).json == {"name": "Ada"}
@@ -110,7 +110,6 @@ def test_a_schema_chooses_the_reading_that_fits_it() -> None:
     assert rejected('{"name": 3}', rules) == "schema"
 
 
-@needs_schema
 def test_a_failure_quotes_nothing_of_the_reply() -> None:
     found = judged('{"name": 3, "card 4111111111111111": "secret"}', Validate(schema=SCHEMA))
     assert isinstance(found, Failure)
