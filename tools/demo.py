@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-HROUTE = str(Path(sys.executable).with_name("hroute"))
+HROUTE = (sys.executable, "-m", "hroute")
 SECRETS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "DEEPSEEK_API_KEY", "OLLAMA_URL", "HROUTE_POLICY")
 
 OUTAGE = """\
@@ -59,6 +59,7 @@ class Stage:
         for name in ("routing-config.yaml", "routing-config.test.yaml"):
             shutil.copy(ROOT / name, folder)
         self._environ = {name: value for name, value in os.environ.items() if name not in SECRETS} | {
+            "PYTHONPATH": str(ROOT),
             "HOME": str(folder),
             "HROUTE_CACHE": str(folder / "cache"),
             "XDG_CONFIG_HOME": str(folder / "config"),
@@ -79,7 +80,7 @@ class Stage:
         words = " ".join(_quoted(argument) for argument in arguments)
         self.say(f"\n$ hroute {shown or words}")
         done = subprocess.run(
-            [HROUTE, *arguments], cwd=self.folder, env=self._environ, stdin=subprocess.DEVNULL, check=False
+            [*HROUTE, *arguments], cwd=self.folder, env=self._environ, stdin=subprocess.DEVNULL, check=False
         )
         if done.returncode != ends:
             raise Surprise(f"`hroute {words}` ended with {done.returncode}, not {ends}")
@@ -91,7 +92,7 @@ def routes(stage: Stage) -> None:
     stage.title("1. Three prompts, three routes")
     stage.run("ask", "--sandbox", "-v", "Write a Python function to parse CSV files")
     stage.run("ask", "--sandbox", "-v", "My card 4111 1111 1111 1111 was charged twice")
-    stage.run("ask", "--sandbox", "-v", "--signal", "batch_size=500", "Positive or negative: the soup was cold")
+    stage.run("ask", "--sandbox", "-v", "--signal", "batch_size=500", "Is this review positive: great cake")
 
 
 def leak(stage: Stage) -> None:

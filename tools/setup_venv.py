@@ -26,10 +26,10 @@ def main() -> int:
     started = time.monotonic()
     python = os.path.join(options.venv, "bin", "python")
     if not _same_version(python):
-        _say(f"[1/2] making {options.venv} with Python {sys.version.split()[0]}")
+        _say(f"making {options.venv} with Python {sys.version.split()[0]}")
         if subprocess.call([sys.executable, "-m", "venv", "--clear", options.venv]):
             return 1
-    _say(f"[2/2] installing hroute and its tools into {options.venv} (about a minute, once)")
+    _say(f"installing hroute and its tools into {options.venv} (about a minute, once)")
     if not _install(python):
         return 1
     with open(options.stamp, "w") as stamp:
@@ -75,8 +75,8 @@ def _install(python: str) -> bool:
         words = line.split()
         if words[:1] == ["Collecting"]:
             _say("      " + words[1])
-        elif words[:1] in (["Building"], ["Installing"]):
-            _say("      " + " ".join(words[:3]).rstrip(":") + " ...")
+        elif words[:3] == ["Installing", "collected", "packages:"]:
+            _say(f"      unpacking {len(words) - 3} packages")
     if pip.wait() == 0:
         return True
     sys.stderr.write("".join(said[-40:]))
