@@ -68,6 +68,8 @@ def check(
     if tree or mermaid or resolved or scope:
         return _picture(verdict, mermaid=mermaid, tree=tree, resolved=resolved, as_json=style == "json")
     report(verdict, style)
+    if not os.path.exists(path):
+        streams.talk(policies.HINT)
     return verdict.code(deny_warnings)
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hroute.errors import UsageError
+from hroute.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
     from hroute.schema.policy import Policy
 
 FILE_NAME: Final = "routing-config.yaml"
+HINT: Final = "hroute init writes one"
 
 PolicyOption = Annotated[
     str | None,
@@ -48,4 +49,9 @@ def load(given: str | None) -> Policy:
     """The checked policy. Raises PolicyError with the findings where it cannot be loaded."""
     from hroute.router import check
 
-    return check.load(locate(given))
+    path = locate(given)
+    if not os.path.exists(path):
+        missing = PolicyError(f"there is no policy: `{path}` does not exist")
+        missing.help = HINT
+        raise missing
+    return check.load(path)
