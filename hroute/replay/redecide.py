@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from hroute.replay.completions import Completions, names, recorded
 from hroute.replay.rows import Row
-from hroute.router.decide import Compiled, arm, compile, decide_lazy
+from hroute.router.decide import Compiled, arm, compile
 from hroute.router.decision import Decision
 from hroute.router.index import NumberColumn
 from hroute.router.signals.extract import BlockCache, Extraction
@@ -18,6 +20,15 @@ from hroute.router.tree import walk
 from hroute.schema.condition import Ask
 from hroute.schema.policy import Policy
 from hroute.terms.signal import ABSENT, MICRO, SIGNALS, Kind, Value
+
+REPEATS: Final = 512
+"""Readings of short messages that are kept."""
+
+SHORT: Final = 500
+"""Characters of a message that may be worth remembering."""
+
+_STICKY: Final = "session"
+"""The signal that differs from row to row, and on which no extractor rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +70,25 @@ class Verdict:
         return any(SIGNALS[name].taint for name in self.unknown)
 
 
+class _Read(NamedTuple):
+    """A text that was read: the rule that it meets, and the signals that the walk asked for."""
+
+    extraction: Extraction
+    rule: int
+    signals: Mapping[str, Value]
+
+
 class Redecider:
     """A policy that decides rows of a log again; keeps only what rows have in common."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.compiled: Compiled = compile(policy)
-        self.zone: tzinfo = ZoneInfo(str(policy.ledger.get("timezone", "UTC"))) if policy.ledger else UTC
+        zone = str(policy.ledger.get("timezone", "UTC"))
+        self.zone: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)
         self._completions: Completions | None = None
         self._scans = BlockCache()
+        self._repeats: OrderedDict[object, _Read] = OrderedDict()
 
     def decide(self, row: Row, *, all_signals: bool = False) -> Verdict:
         """The verdict on one row; with `all_signals` every extractor runs and `signals` holds all there is."""
@@ -76,14 +97,33 @@ class Redecider:
         return self._with_text(row, all_signals)
 
     def _with_text(self, row: Row, all_signals: bool) -> Verdict:
-        hour = self._hour(row.ts)
-        extraction = Extraction(self.policy, row.request, row.signals, hour=hour, cache=self._scans)
-        decision = decide_lazy(self.compiled, extraction.ask, extraction.known, request_id=row.id)
-        tokens = extraction.ask("prompt_tokens") if row.input_tokens is None else None
-        signals = extraction.all() if all_signals else decision.signals
-        return Verdict(
-            (decision,), signals, assumed_tokens=tokens if isinstance(tokens, int) else None, ask=extraction.ask
-        )
+        read = self._read(row, all_signals)
+        tokens = read.extraction.ask("prompt_tokens") if row.input_tokens is None else None
+        signals = read.extraction.all() if all_signals else read.signals
+        if _STICKY in row.signals:
+            signals = {**signals, _STICKY: row.signals[_STICKY]}
+        decision = self._decision(read.rule, signals, row.id)
+        assumed = tokens if isinstance(tokens, int) else None
+        return Verdict((decision,), signals, assumed_tokens=assumed, ask=read.extraction.ask)
+
+    def _read(self, row: Row, all_signals: bool) -> _Read:
+        """The row's text, read; short messages that come again and again are read once."""
+        hour = self._hour(row.ts) if all_signals or "arrival_hour" in self.compiled.index.columns else None
+        given = dict(row.signals)
+        if _STICKY not in self.compiled.index.columns:
+            given.pop(_STICKY, None)
+        key = _repeatable(row, given, hour)
+        found = self._repeats.get(key) if key is not None else None
+        if found is None:
+            extraction = Extraction(self.policy, row.request, given, hour=hour, cache=self._scans)
+            rule = walk(self.compiled.index, extraction.ask)
+            found = _Read(extraction, rule, extraction.known())
+        if key is not None:
+            self._repeats[key] = found
+            self._repeats.move_to_end(key)
+            if len(self._repeats) > REPEATS:
+                self._repeats.popitem(last=False)
+        return found
 
     def _without_text(self, row: Row) -> Verdict:
         prompt_tokens = (
@@ -145,6 +185,17 @@ class Redecider:
 
     def _hour(self, ts: datetime | None) -> int | None:
         return None if ts is None else ts.astimezone(self.zone).hour
+
+
+def _repeatable(row: Row, given: Mapping[str, Value], hour: int | None) -> object:
+    """What makes two rows read alike; None for what is no single short message and will hardly come twice."""
+    request = row.request
+    if request is None or len(request.messages) != 1 or request.tools or len(request.messages[0].parts) != 1:
+        return None
+    message = request.messages[0]
+    if message.role != "user" or not 0 < len(message.text) <= SHORT or len(request.system) > SHORT:
+        return None
+    return (message.text, request.system, request.max_tokens, hour, frozenset(given.items()))
 
 
 def _across(column: NumberColumn, value: float, margin: float) -> Iterator[float | int]:

@@ -170,6 +170,8 @@ def _counts(data: Mapping[str, Any]) -> dict[str, int | None]:
     usage = data.get("usage")
     nested: Mapping[str, Any] = usage if isinstance(usage, dict) else {}
     counts = {name: _count(data.get(name)) for name in _COUNTS}
+    if not nested:
+        return counts
     for name, aliases in _COUNTS.items():
         if counts[name] is None:
             counts[name] = next((count for alias in aliases if (count := _count(nested.get(alias))) is not None), None)
@@ -205,7 +207,7 @@ def _text(raw: Any) -> str | None:
 
 
 def _number(raw: Any) -> float | None:
-    if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
+    if raw is None or isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
         return None
     try:
         number = float(raw)
@@ -215,6 +217,8 @@ def _number(raw: Any) -> float | None:
 
 
 def _count(raw: Any) -> int | None:
+    if raw is None:
+        return None
     if type(raw) is int:
         return raw if raw >= 0 else None
     number = _number(raw)
