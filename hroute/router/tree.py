@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hroute.router.index import Column, Index, NumberColumn, SetColumn, ValueColumn, bits
 from hroute.schema.condition import Ask
@@ -115,21 +116,18 @@ def _closed(column: ValueColumn) -> bool:
 
 
 def _intervals(column: NumberColumn) -> Iterator[tuple[str, int]]:
-    for position, mask in enumerate(column.masks):
-        low = column.points[position - 1] if position else None
-        high = column.points[position] if position < len(column.points) else None
-        if low is None and high is not None and high <= 0:
-            continue
-        words = (
-            f"< {high:g}"
-            if low is None and high is not None
-            else f">= {low:g}"
-            if high is None
-            else f"{low:g} .. < {high:g}"
-        )
-        yield words, mask
+    """Each interval between two points, in words; a point at 0 bounds nothing, since no number is below it."""
+    edges = [point for point in column.points if point > 0]
+    for low, high in pairwise((None, *edges, None)):
+        yield _interval(low, high), column.accept(low or 0)
     if SIGNALS[column.feature].may_be_absent:
         yield "absent", column.absent
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    if low is None:
+        return "any number" if high is None else f"< {high:g}"
+    return f">= {low:g}" if high is None else f"{low:g} .. < {high:g}"
 
 
 def _set_classes(column: SetColumn) -> Iterator[tuple[str, int]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 from hroute.schema.condition import ALWAYS, Condition, TextTest
@@ -20,8 +19,8 @@ Names = tuple[str, ...]
 
 
 def empty() -> Mapping[str, Any]:
-    """A read-only mapping of nothing: the default of every mapping here."""
-    return MappingProxyType({})
+    """A mapping of nothing: the default of every mapping here. Read-only by its type, and picklable."""
+    return {}
 
 
 DEFAULT = "default"

@@ -14,9 +14,10 @@ from hroute.router.analysis.reach import Effort, Found, NotProven
 from hroute.router.analysis.witness import describe, witness, words
 from hroute.router.analysis.world import World
 from hroute.router.decide import destinations
+from hroute.router.decision import Signals
 from hroute.router.index import Index
 from hroute.schema.policy import Policy, Rule
-from hroute.schema.region import intersect, subtract
+from hroute.schema.region import Box, intersect, subtract
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,20 @@ def _between(world: World, old: int, new: int, effort: Effort) -> Found | None:
         effort.count()
         winners = (world.indexes[0].match(signals), world.indexes[1].match(signals))
         if winners == (old, new):
-            return Found(signals, box)
+            return Found(signals, _narrowed(world, winners, signals, box))
         which = 0 if winners[0] != old else 1
         hole = next(b for b in world.rule(winners[which], which) if world.holds(b, signals))
         stack += subtract(box, hole)
     return None
+
+
+def _narrowed(world: World, winners: tuple[int, int], signals: Signals, box: Box) -> Box:
+    """The part of the box around a request that no earlier rule of either policy touches: what a person reads."""
+    for which, winner in enumerate(winners):
+        for earlier in range(winner):
+            for hole in world.rule(earlier, which):
+                box = next(piece for piece in subtract(box, hole) if world.holds(piece, signals))
+    return box
 
 
 def _change(world: World, before: Rule, after: Rule, found: Found) -> Change:

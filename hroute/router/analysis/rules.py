@@ -65,7 +65,7 @@ def changes_nothing(subject: Subject) -> Iterator[Diagnostic]:
     """HR204: a rule without which every request would be served the same way."""
     for position, rule in enumerate(subject.policy.rules):
         try:
-            if subject.world.rule(position) and _redundant(subject, position, rule):
+            if _reachable(subject, position) and _redundant(subject, position, rule):
                 yield finding(
                     "HR204",
                     f"rule `{rule.name}` changes nothing: without it every request would take the same route",
@@ -126,6 +126,10 @@ def _gap(
         help="use `<=` or `>=` in one of the two",
         witness={feature: value / MICRO if SIGNALS[feature].kind is Kind.FRACTION else value},
     )
+
+
+def _reachable(subject: Subject, position: int) -> bool:
+    return reach(subject.world, subject.world.rule(position), position, subject.effort).found is not None
 
 
 def _redundant(subject: Subject, position: int, rule: Rule) -> bool:

@@ -26,7 +26,7 @@ def witness(world: World, found: Found) -> dict[str, Any]:
             value = found.signals.get(feature, ABSENT)
             if not _usual(feature, value):
                 shown[feature] = as_json(value)
-    return dict(sorted(shown.items(), key=lambda item: list(SIGNALS).index(item[0].partition("~")[0])))
+    return {feature: shown[feature] for feature in sorted(shown, key=_order)}
 
 
 def as_json(value: Value) -> Any:
@@ -44,10 +44,10 @@ def words(world: World, shown: Mapping[str, Any]) -> str:
 def describe(world: World, box: Box) -> str:
     """A box in words: `prompt_tokens >= 8000, contains_pii false`; "every request" for the whole space."""
     texts = []
-    for feature, part in box.items():
-        if world.root.get(feature) == part or part == full(feature):
-            continue
-        texts.append(_part(world, feature, part))
+    for feature in sorted(box, key=_order):
+        part = box[feature]
+        if world.root.get(feature) != part != full(feature):
+            texts.append(_part(world, feature, part))
     return ", ".join(texts) or "every request"
 
 
@@ -66,6 +66,11 @@ def text_name(test: TextTest) -> str:
             shown = ", ".join(f'"{item}"' for item in items[:2])
             pieces.append(f"{word} {shown}" + (", ..." if len(items) > 2 else ""))
     return f"{test.signal} ({'; '.join(pieces)})"
+
+
+def _order(feature: str) -> int:
+    """The table's order."""
+    return list(SIGNALS).index(feature.partition("~")[0])
 
 
 def _personal(world: World, found: Found) -> dict[str, Any]:

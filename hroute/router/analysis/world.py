@@ -15,7 +15,7 @@ from hroute.router.decision import Signals
 from hroute.router.features import text_holds
 from hroute.router.index import Index
 from hroute.schema.policy import Policy
-from hroute.schema.region import INFINITY, Box, Finite, Members, Part, Region, Spans, full, intersect, meet
+from hroute.schema.region import Box, Finite, Members, Part, Region, Spans, admits, full, intersect, meet
 from hroute.terms.signal import ABSENT, MICRO, SIGNALS, UNSPECIFIED, Kind, Value
 
 TOKENS = ("message_tokens", "prompt_tokens", "expected_tokens")
@@ -78,8 +78,6 @@ class World:
 
     def holds(self, box: Box, signals: Signals) -> bool:
         """Whether a request that `pick` made lies in a canonical box."""
-        from hroute.schema.region import admits
-
         for feature, part in box.items():
             value = signals.get(feature, ABSENT)
             if value is ABSENT and "~" in feature:
@@ -151,7 +149,8 @@ class World:
             return
         allowed = full(signal) if part is None else part
         assert isinstance(allowed, Finite)
-        for value in (ABSENT, *self.literals.get(signal, ()), OTHER):
+        candidates: tuple[Value, ...] = (ABSENT, *self.literals.get(signal, ()), OTHER)
+        for value in candidates:
             if (value in allowed.values) is not allowed.others:
                 yield value
 
@@ -175,11 +174,6 @@ class World:
             if (test := policy.texts.get(key)) is not None:
                 return text_holds(test, signals.get(test.signal, ABSENT))
         return False
-
-
-def one(policy: Policy, index: Index | None = None) -> World:
-    """The world of a single policy."""
-    return World((policy,), (index if index is not None else Index(policy),))
 
 
 def _present(feature: str) -> Part | None:
@@ -248,6 +242,3 @@ def _literals(policies: Iterable[Policy]) -> dict[str, tuple[str, ...]]:
                     if isinstance(part, Finite) and "~" not in feature and SIGNALS[feature].kind is Kind.STRING:
                         found[feature].update(dict.fromkeys(v for v in part.values if isinstance(v, str)))
     return {feature: tuple(sorted(values)) for feature, values in found.items()}
-
-
-__all__ = ["INFINITY", "OTHER", "World", "one"]
