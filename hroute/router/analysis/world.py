@@ -176,6 +176,11 @@ class World:
         return False
 
 
+def one(policy: Policy, index: Index | None = None) -> World:
+    """The world of a single policy."""
+    return World((policy,), (index if index is not None else Index(policy),))
+
+
 def _present(feature: str) -> Part | None:
     """What a sendable request may hold where that is less than the full domain."""
     if "~" in feature or feature == "contains_pii":
