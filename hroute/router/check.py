@@ -154,7 +154,7 @@ def _kept(findings: list[Diagnostic], source: Source) -> Iterator[Diagnostic]:
 def _verdict_key(policy: Policy) -> str:
     """What a verdict rests on: this program, the day (models retire), the place and the content of every file read."""
     basis = [__version__, date.today().isoformat(), policy.path, policy.hash, sorted(policy.sources.items())]
-    return "verdict-" + sha256(json.dumps(basis).encode()).hexdigest()
+    return "verdict" + sha256(json.dumps(basis).encode()).hexdigest()
 
 
 def _kept_verdict(key: str) -> tuple[Diagnostic, ...] | None:
