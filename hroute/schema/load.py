@@ -30,7 +30,7 @@ def load(path: str | os.PathLike[str]) -> Loaded:
         source = read(name)
         return None, list(source.findings), source
     key = cache.key_of(raw, name, *_versions())
-    kept = _kept(key, name, raw)
+    kept = _kept(key, name)
     if kept is not None:
         return _loaded(kept, [])
     policy, findings, source = load_text(raw, name)
@@ -72,7 +72,7 @@ def _bytes(name: str) -> bytes | None:
         return None
 
 
-def _kept(key: str, name: str, raw: bytes) -> Source | None:
+def _kept(key: str, name: str) -> Source | None:
     entry: dict[str, Any] | None = cache.get(key)
     if entry is None:
         return None
@@ -81,7 +81,7 @@ def _kept(key: str, name: str, raw: bytes) -> Source | None:
         source.span(())
     except (KeyError, TypeError, ValueError, IndexError, StopIteration):
         return None
-    return source if source.name == name and len(source.text) <= len(raw) else None
+    return source if source.name == name else None
 
 
 def _versions() -> tuple[str, ...]:

@@ -24,7 +24,9 @@ def parsed(text: str, vocabulary: Vocabulary | None = None) -> tuple[Condition, 
     vocabulary = vocabulary or Vocabulary(("opening_hours", *BUILT_IN_INTENTS), (*PII_KINDS, "employee_id"))
     definitions = definitions_of(source)
     parse_definitions(source, definitions, vocabulary, findings)
-    condition = parse_condition(source, ("condition",), definitions=definitions, vocabulary=vocabulary, findings=findings)
+    condition = parse_condition(
+        source, ("condition",), definitions=definitions, vocabulary=vocabulary, findings=findings
+    )
     return condition, findings, vocabulary
 
 
@@ -141,7 +143,9 @@ def test_equal_text_tests_have_one_key_whatever_their_order() -> None:
 
 
 def test_operators_stand_beside_other_keys() -> None:
-    condition = meaning({"task_type": "code", "any": [{"tools": 0}, {"stream": True}], "not": {"has_code": False, "tools": 1}})
+    condition = meaning(
+        {"task_type": "code", "any": [{"tools": 0}, {"stream": True}], "not": {"has_code": False, "tools": 1}}
+    )
     assert isinstance(condition, All)
     assert len(condition.items) == 3
     assert isinstance(condition.items[2], Not)
