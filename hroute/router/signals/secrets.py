@@ -22,7 +22,7 @@ _PLACEHOLDERS: Final = ("your", "xxx", "placeholder", "changeme", "change_me", "
 _COMMON: Final = (
     "not wrong incorrect expired required invalid missing empty correct too the a an in on of is being set stored reset no longer weak strong safe secure lost forgotten changed different hashed encrypted "
     "password passwd pass secret token user username string str bytes int bool true false none null text hidden optional any and or to for with from that this what now still needed stolen case-sensitive protected "
-    "test example sample value default basic bearer key input output"
+    "valid invalid easy fine ok okay available simple unknown blank known test example sample value default basic bearer key input output"
 )
 _WORDS: Final = frozenset(_COMMON.split())
 
@@ -72,11 +72,13 @@ def _bare_password(found: Candidate) -> bool:
 
 
 def _spoken_password(found: Candidate) -> bool:
-    """`my password is hunter2`: any word that is no word about passwords; a plain one only where the sentence ends."""
+    """`my password is hunter2`: any word that is no word about passwords; a plain one only after
+    `my` or `our`, and where the sentence ends."""
     value = found.value.rstrip(".,;:!?)\"'")
     if len(value) < 4 or not _plausible(value):
         return False
-    return _mixed(value) or not value.isalpha() or found.after(2).strip() in ("", ".", ",", '"')
+    owned = any(f" {whose} " in f" {found.before(60)}" for whose in ("my", "our"))
+    return _mixed(value) or (owned and (value != found.value or found.after(1) in ("", "\n", '"', "'")))
 
 
 def _login(found: Candidate) -> bool:

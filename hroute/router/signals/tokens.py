@@ -23,9 +23,9 @@ _DIGITS: Final = b"0123456789"
 _SIGNS: Final = b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _CLASSES: Final = (
     # (bytes, tokens for each)
-    (_LETTERS, 0.15),
+    (_LETTERS, 0.12),
     (_DIGITS, 0.4),
-    (_SIGNS, 0.6),
+    (_SIGNS, 0.9),
     (b"\n", 0.3),
     (b"\t", 0.2),
     (bytes(range(0xC2, 0xC4)), 0.5),  # Latin with accents
@@ -35,7 +35,7 @@ _CLASSES: Final = (
     (bytes(range(0xEE, 0xF0)), 0.8),
     (bytes(range(0xF0, 0xF5)), 2.0),  # emoji and rare scripts
 )
-_WORD: Final = 0.55
+_WORD: Final = 0.5
 
 
 def estimate(text: str) -> int:

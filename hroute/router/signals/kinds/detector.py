@@ -43,10 +43,14 @@ class Candidate:
         before, after = self.text[max(0, self.start - 2) : self.start], self.text[self.end : self.end + 2]
         return (before[-1:] == "." and before[:1].isdigit()) or (after[:1] == "." and after[1:].isdigit())
 
-    def near(self, words: tuple[str, ...], count: int = 60) -> bool:
-        """Whether one of `words` stands up to `count` characters before it, or close behind it."""
-        around = self.before(count) + " " + self.after(20)
-        return any(word in around for word in words)
+    def near(self, words: tuple[str, ...], count: int = 60, behind: int = 20) -> bool:
+        """Whether one of `words` stands up to `count` characters before it, or `behind` characters behind it.
+
+        Whole words; those of four letters and more also begin longer ones (`card` in `cardholder`, never in `discard`).
+        """
+        around = f" {self.before(count)} {self.after(behind)} "
+        plain = "".join(c if c.isalnum() else " " for c in around)
+        return any(f" {word}" in plain if len(word) > 3 else f" {word} " in plain for word in words)
 
 
 def always(_: Candidate) -> bool:

@@ -41,7 +41,7 @@ def _cued_phone(found: Candidate) -> bool:
     """A bare run of groups counts beside a cue word, and where it is no date."""
     if not _phone(found) or _looks_like_a_date(found.value):
         return False
-    return any(cue in found.before(40) for cue in _PHONE_CUES)
+    return found.near(_PHONE_CUES, 40, behind=0)
 
 
 def _looks_like_a_date(value: str) -> bool:
