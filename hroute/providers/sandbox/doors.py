@@ -1,0 +1,152 @@
+"""The front doors of the HTTP sandbox: which path speaks which dialect, and the pages that only list something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from hroute.providers.sandbox.play import Rejection, Scene
+from hroute.providers.sandbox.script import FaultKind
+from hroute.providers.sandbox.sight import everything, tokens
+from hroute.terms.message import Event, Reply, Request
+from hroute.terms.usage import Usage
+from hroute.wire import (
+    anthropic,
+    anthropic_stream,
+    ollama,
+    openai_chat,
+    openai_chat_stream,
+    openai_responses,
+    openai_responses_stream,
+)
+from hroute.wire.errors import Dialect, error_body
+from hroute.wire.fields import inner
+
+CREATED: Final = 1_760_000_000
+"""The time that every reply bears: the same each time, as everything here."""
+_CREATED_TEXT: Final = "2025-10-09T08:53:20Z"
+
+
+class Writer(Protocol):
+    """The stream machine of a dialect."""
+
+    def write(self, event: Event) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One path. `counts` marks the one that only counts tokens."""
+
+    path: str
+    dialect: Dialect
+    provider: str
+    parse_request: Callable[[Mapping[str, Any]], Request]
+    emit_reply: Callable[[Reply], dict[str, Any]]
+    writer: Callable[[Scene, Mapping[str, Any]], Writer]
+    media: str = "text/event-stream; charset=utf-8"
+    counts: bool = False
+
+    def count(self, request: Request) -> dict[str, Any]:
+        return {"input_tokens": tokens(everything(request))}
+
+    def error(self, rejection: Rejection) -> dict[str, Any]:
+        """The vendor's own words where clients look for them: a prompt that does not fit, a quota that is spent."""
+        message, code = rejection.message, None
+        if rejection.kind is FaultKind.TOO_LONG:
+            message = _TOO_LONG[self.dialect]
+            code = "context_length_exceeded"
+        return error_body(self.dialect, rejection.status, "", message, code=code)
+
+
+_TOO_LONG: Final[Mapping[Dialect, str]] = {
+    "anthropic": "prompt is too long: 200001 tokens > 200000 maximum",
+    "openai_chat": "This model's maximum context length is 128000 tokens. Please reduce the length of the messages.",
+    "openai_responses": "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    "ollama": "input length exceeds maximum context length",
+}
+
+
+def _anthropic_writer(scene: Scene, body: Mapping[str, Any]) -> Writer:
+    return anthropic_stream.Writer(scene.reply.model, id="msg_sandbox", usage=Usage(scene.reply.usage.input))
+
+
+def _chat_writer(scene: Scene, body: Mapping[str, Any]) -> Writer:
+    wanted = inner(body, "stream_options").get("include_usage") is True
+    return openai_chat_stream.Writer(scene.reply.model, id="chatcmpl-sandbox", created=CREATED, include_usage=wanted)
+
+
+def _responses_writer(scene: Scene, body: Mapping[str, Any]) -> Writer:
+    return openai_responses_stream.Writer(scene.reply.model, id="resp_sandbox", created=CREATED)
+
+
+def _ollama_writer(scene: Scene, body: Mapping[str, Any]) -> Writer:
+    return ollama.Writer(scene.reply.model, created=_CREATED_TEXT)
+
+
+def _messages(path: str, *, counts: bool = False) -> Door:
+    emit = anthropic.emit_reply
+    return Door(path, "anthropic", "anthropic", anthropic.parse_request, emit, _anthropic_writer, counts=counts)
+
+
+DOORS: Final = (
+    _messages("/v1/messages/count_tokens", counts=True),
+    _messages("/v1/messages"),
+    Door(
+        "/chat/completions",
+        "openai_chat",
+        "openai",
+        openai_chat.parse_request,
+        lambda reply: openai_chat.emit_reply(reply, id="chatcmpl-sandbox", created=CREATED),
+        _chat_writer,
+    ),
+    Door(
+        "/responses",
+        "openai_responses",
+        "openai",
+        openai_responses.parse_request,
+        lambda reply: openai_responses.emit_reply(reply, id="resp_sandbox", created=CREATED),
+        _responses_writer,
+    ),
+    Door(
+        "/api/chat",
+        "ollama",
+        "ollama",
+        ollama.parse_request,
+        lambda reply: ollama.emit_reply(reply, created=_CREATED_TEXT),
+        _ollama_writer,
+        media="application/x-ndjson",
+    ),
+)
+
+
+def listing(path: str, models: Sequence[str]) -> dict[str, Any] | None:
+    """The pages that only list something, or None where `path` is none of them."""
+    if path in ("/", "/_sandbox"):
+        return {"sandbox": "hroute", "models": list(models)}
+    if path.endswith("/models"):
+        rows = [{"id": m, "object": "model", "type": "model", "display_name": m, "created": CREATED, "created_at": _CREATED_TEXT, "owned_by": "sandbox"} for m in models]  # fmt: skip
+        return {"object": "list", "data": rows, "has_more": False, "first_id": models[0] if models else None, "last_id": models[-1] if models else None}  # fmt: skip
+    if path.endswith("/api/version"):
+        return {"version": "0.12.0"}
+    if path.endswith(("/api/tags", "/api/ps")):
+        return {"models": [_ollama_row(m) for m in models]}
+    if path.endswith("/api/show"):
+        details = {"format": "gguf", "family": "sandbox", "parameter_size": "0B", "quantization_level": "none"}
+        info = {"general.architecture": "sandbox", "sandbox.context_length": 32768}
+        return {"details": details, "model_info": info, "capabilities": ["completion", "tools", "thinking"], "modified_at": _CREATED_TEXT}  # fmt: skip
+    return None
+
+
+def _ollama_row(model: str) -> dict[str, Any]:
+    return {
+        "name": model,
+        "model": model,
+        "modified_at": _CREATED_TEXT,
+        "expires_at": "2100-01-01T00:00:00Z",
+        "size": 0,
+        "size_vram": 0,
+        "context_length": 4096,
+        "digest": "0" * 64,
+        "details": {"format": "gguf", "family": "sandbox", "parameter_size": "0B", "quantization_level": "none"},
+    }
