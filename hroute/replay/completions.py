@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hroute.router.analysis.world import TOKENS, World, one
+from hroute.router.analysis.world import TOKENS, World
 from hroute.router.decide import Compiled
 from hroute.router.features import text_holds
 from hroute.router.index import NumberColumn, bits
@@ -61,7 +61,7 @@ class Completions:
     def __init__(self, compiled: Compiled) -> None:
         self.policy = compiled.policy
         self.index = compiled.index
-        self.world: World = one(compiled.policy, compiled.index)
+        self.world = World((compiled.policy,), (compiled.index,))
         self._boxes = [
             self.world.canonical([box]) for rule in compiled.policy.rules for box in rule.region
         ]  # a bit of the index -> the box among requests that can be sent; none where it is impossible
