@@ -46,20 +46,34 @@ _TYPES: Final = {
 
 def diagnose(source: Source, errors: Iterable[ShapeError], base: Path = ()) -> Iterator[Diagnostic]:
     """The findings for the errors of one document, whose root stands at `base`."""
+    missing: dict[Path, dict[str, None]] = {}
     for error in errors:
         path = (*base, *error.absolute_path)
         if "propertyNames" in error.relative_schema_path:
             yield _bad_key(source, path, error)
         elif error.validator in ("anyOf", "oneOf"):
-            yield from _union(source, path, error, base)
+            alternatives = _alternatives(error)
+            if alternatives is None:
+                yield from _union(source, path, error, base)
+            elif not isinstance(error.instance, dict):
+                continue
+            elif given := [key for key in alternatives if key in error.instance]:
+                message = f"{entry_name(source, path)} has both `{given[0]}` and `{given[1]}`"
+                yield finding("HR012", message, source.key_span((*path, given[1])), help="keep one of them")
+            else:
+                missing.setdefault(path, {})[" or ".join(f"`{key}`" for key in alternatives)] = None
         elif error.validator == "additionalProperties":
             yield from _unknown_keys(source, path, error)
         elif error.validator == "required":
-            yield _missing(source, path, [key for key in error.validator_value if key not in error.instance])
+            missing.setdefault(path, {}).update(
+                (f"`{key}`", None) for key in error.validator_value if key not in error.instance
+            )
         elif error.validator == "type":
             yield _wrong_type(source, path, error.instance, _title(error.schema))
         else:
             yield _wrong_value(source, path, error)
+    for path, keys in missing.items():
+        yield _missing(source, path, list(keys))
 
 
 def entry_name(source: Source, path: Path) -> str:
@@ -96,10 +110,6 @@ def shown(value: Any) -> str:
 
 def _union(source: Source, path: Path, error: ShapeError, base: Path) -> Iterator[Diagnostic]:
     branches: list[Any] = error.validator_value
-    if all(set(branch) == {"required"} for branch in branches):
-        if isinstance(error.instance, dict):
-            yield _alternatives(source, path, error, [branch["required"][0] for branch in branches])
-        return
     wrong: dict[int, list[ShapeError]] = {}
     for inner in error.context or ():
         wrong.setdefault(int(inner.relative_schema_path[0]), []).append(inner)
@@ -114,18 +124,18 @@ def _union(source: Source, path: Path, error: ShapeError, base: Path) -> Iterato
         yield _wrong_type(source, path, error.instance, _title(error.schema))
 
 
-def _alternatives(source: Source, path: Path, error: ShapeError, keys: list[str]) -> Diagnostic:
-    given = [key for key in keys if key in error.instance]
-    if not given:
-        return _missing(source, path, keys, any_of=True)
-    message = f"{entry_name(source, path)} has both `{given[0]}` and `{given[1]}`"
-    return finding("HR012", message, source.key_span((*path, given[1])), help="keep one of them")
+def _alternatives(error: ShapeError) -> list[str] | None:
+    """The keys one of which is demanded; None where the union is about something else."""
+    branches: list[Any] = error.validator_value
+    if any(set(branch) != {"required"} for branch in branches):
+        return None
+    return [branch["required"][0] for branch in branches]
 
 
-def _missing(source: Source, path: Path, keys: list[str], *, any_of: bool = False) -> Diagnostic:
-    listed = (" or " if any_of else " and no ").join(f"`{key}`" for key in keys)
-    help = _EXAMPLES.get((str(path[0]) if path else "", keys[0]), "") or _EXAMPLES.get(("", keys[0]), "")
-    what = f"{entry_name(source, path)} has no {listed}" if path else f"{listed} is missing"
+def _missing(source: Source, path: Path, keys: list[str]) -> Diagnostic:
+    first = keys[0].split("`")[1]
+    help = _EXAMPLES.get((str(path[0]) if path else "", first), "") or _EXAMPLES.get(("", first), "")
+    what = f"{entry_name(source, path)} has no {' and no '.join(keys)}" if path else f"{' and '.join(keys)} is missing"
     return finding("HR013", what, _head(source, path), help=help)
 
 
@@ -288,10 +298,5 @@ def _value_span(source: Source, path: Path) -> Any:
 
 
 def _head(source: Source, path: Path) -> Any:
-    """Where to look when something is missing in the entry at `path`: its key, or the first key in it."""
-    if path and isinstance(path[-1], str):
-        return source.key_span(path)
-    value = source.data
-    for step in path:
-        value = value[step]
-    return source.key_span((*path, next(iter(value)))) if isinstance(value, dict) and value else source.key_span(path)
+    """Where to look when something is missing in the entry at `path`: its key, or the item."""
+    return source.key_span(path) if path else source.span(())

@@ -7,14 +7,17 @@ what is wrong with them is in its `findings`, never in an exception. `data` is N
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hroute.schema.codes import CODES, finding
 from hroute.schema.diagnostic import Diagnostic, Edit, Label, Level, Span
 from hroute.schema.yaml_events import Place, Trouble, read_events
+
+if TYPE_CHECKING:
+    from re import Match
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 
@@ -152,12 +155,50 @@ def read_text(text: str | bytes, name: str) -> Source:
     if trouble is not None:
         return _unreadable(name, text, trouble)
     try:
-        data, place, troubles = read_events(text)
+        data, place, troubles = read_events(*_json_masked(text))
     except Trouble as fatal:
         return _unreadable(name, text, fatal)
     bare = Source(name, text, data, tree=place)
     ignores, more = _ignores(bare)
+    if data is None and not troubles:
+        troubles.append(Trouble(0, "the file is empty", _smallest(name), 0, code="HR013"))
     return Source(name, text, data, tuple(_diagnostic(bare, t) for t in (*troubles, *more)), ignores, place)
+
+
+def _json_masked(text: str) -> tuple[str, Callable[[str], str]]:
+    """JSON may write a character as an escaped surrogate pair, which YAML does not know.
+
+    Both halves are moved into the private use area, length for length so that places stay true; the function that
+    comes with the text joins them again.
+    """
+    if "\\ud" not in text.lower() or not text.lstrip().startswith(("{", "[")):
+        return text, str
+    import json
+    import re
+
+    if re.search("[\ue000-\ue7ff]|\\\\u[eE][0-7]", text):
+        return text, str
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text, str
+    halves = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+    moved = halves.sub(lambda m: m[1] + "".join(f"\\u{int(half, 16) + 0x800:04x}" for half in m.group(2, 3)), text)
+    return moved, lambda read: re.sub("[\ue000-\ue3ff][\ue400-\ue7ff]", _joined, read)
+
+
+def _joined(pair: Match[str]) -> str:
+    high, low = (ord(half) - 0x800 for half in pair[0])
+    return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
+
+
+def _smallest(name: str) -> str:
+    if name.endswith((".test.yaml", ".test.yml", ".test.json")):
+        return "a smallest test: cases: [{given: {task_type: code}, expect: {route_to: claude_sonnet}}]"
+    return (
+        "a smallest policy: "
+        "routing_rules: [{name: code, condition: {task_type: code}, route_to: claude_sonnet, fallback: gpt4o}]"
+    )
 
 
 def _decoded(raw: str | bytes) -> tuple[str, Trouble | None]:
@@ -183,7 +224,7 @@ def _plain(text: str) -> str:
 def _unprintable(text: str) -> Trouble | None:
     import re
 
-    found = re.search("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]", text)
+    found = re.search("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]", text)
     if found is None:
         return None
     character = found[0]
@@ -191,6 +232,8 @@ def _unprintable(text: str) -> Trouble | None:
         what, mend = "a NUL byte stands here", "save the file as UTF-8 text"
     elif "\ud800" <= character <= "\udfff":
         what, mend = f"half of a surrogate pair (U+{ord(character):04X}) stands here", "write the character itself"
+    elif character in "\x85\u2028\u2029":
+        what, mend = f"an invisible line break (U+{ord(character):04X}) stands here", "delete it"
     else:
         what, mend = f"the control character U+{ord(character):04X} stands here", "delete it"
     return Trouble(found.start(), what, mend, found.end())
@@ -202,19 +245,22 @@ def _unreadable(name: str, text: str, trouble: Trouble) -> Source:
 
 
 def _diagnostic(source: Source, trouble: Trouble) -> Diagnostic:
+    from hroute.terms.secret import redact
+
     size = len(source.text)
     start = min(trouble.start, len(source.text.rstrip()))
     end = max(start, min(trouble.end, size))
     others = [(a, b, text) for a, b, text in trouble.others if a <= size]
     span = source.span_of(start, end)
+    message, help, mend = (redact(text) for text in (trouble.message, trouble.help, trouble.mend or ""))
     return finding(
         trouble.code,
-        trouble.message,
+        message,
         span,
         label=trouble.label,
         others=[Label(source.span_of(a, min(b, size)), text) for a, b, text in others],
-        help=trouble.help,
-        edit=None if trouble.mend is None else Edit(span, trouble.mend),
+        help=help,
+        edit=Edit(span, mend) if mend and mend == trouble.mend else None,
     )
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 """The version of the policy language."""
 
-_SMALLEST: Final = "a smallest policy: routing_rules: [{name: code, condition: {task_type: code}, route_to: claude_sonnet, fallback: gpt4o}]"
-_SMALLEST_CASE: Final = "a smallest test: cases: [{given: {task_type: code}, expect: {route_to: claude_sonnet}}]"
 _FREE_TEXTS: Final = ("name", "description", "refuse")
 """Keys of a rule whose text does not matter to its shape."""
 
@@ -34,9 +32,9 @@ _FREE_TEXTS: Final = ("name", "description", "refuse")
 def shape(source: Source) -> list[Diagnostic]:
     """HR010 to HR014 for a policy. Nothing where the file could not be read: its own findings say why."""
     if source.data is None:
-        return [_nothing(source, "a policy", _SMALLEST)] if not source.findings else []
+        return []
     if not isinstance(source.data, dict):
-        return _tidy(source, [_no_mapping(source, "a policy", _SMALLEST)])
+        return _tidy(source, [_no_mapping(source, "a policy", "a policy begins with `routing_rules:`")])
     data = dict(source.data)
     found: list[Diagnostic] = []
     if "version" in data and (type(data["version"]) is not int or data["version"] != VERSION):
@@ -53,9 +51,9 @@ def shape(source: Source) -> list[Diagnostic]:
 def shape_of_cases(source: Source) -> list[Diagnostic]:
     """The same for `*.test.yaml`; the values of the signals that cases give are checked too."""
     if source.data is None:
-        return [_nothing(source, "a test file", _SMALLEST_CASE)] if not source.findings else []
+        return []
     if not isinstance(source.data, dict):
-        return _tidy(source, [_no_mapping(source, "a test file", _SMALLEST_CASE)])
+        return _tidy(source, [_no_mapping(source, "a test file", "tests begin with `cases:`")])
     found = list(diagnose(source, _validator("cases").iter_errors(source.data)))
     cases = source.data.get("cases")
     for at, case in enumerate(cases if isinstance(cases, list) else []):
@@ -129,13 +127,9 @@ def _signals(source: Source, path: Path, given: Any) -> Iterator[Diagnostic]:
             yield finding(fits_not, message, source.span((*path, name)), help=error.help or "")
 
 
-def _nothing(source: Source, what: str, smallest: str) -> Diagnostic:
-    return finding("HR013", f"the file is empty; it is to hold {what}", source.span_of(0, 0), help=smallest)
-
-
-def _no_mapping(source: Source, what: str, smallest: str) -> Diagnostic:
+def _no_mapping(source: Source, what: str, help: str) -> Diagnostic:
     held = "a list" if isinstance(source.data, list) else "a single value"
-    return finding("HR010", f"{what} is a mapping, and this file holds {held}", source.span(()), help=smallest)
+    return finding("HR010", f"{what} is a mapping, and this file holds {held}", source.span(()), help=help)
 
 
 def _version(source: Source) -> Diagnostic:

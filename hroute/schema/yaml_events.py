@@ -6,6 +6,7 @@ the answer; what leaves nothing to read is raised as one. Indices count code poi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,11 +77,14 @@ class _Open:
     last: int = 0
 
 
-def read_events(text: str) -> tuple[Any, Place | None, list[Trouble]]:
-    """The one document in `text`: value, places, troubles. No place where the document is empty. Raises Trouble."""
+def read_events(text: str, unmask: Callable[[str], str] = str) -> tuple[Any, Place | None, list[Trouble]]:
+    """The one document in `text`: value, places, troubles. No place where the document is empty. Raises Trouble.
+
+    `unmask` is applied to every key and text that is read.
+    """
     import yaml
 
-    tree = _Tree(text)
+    tree = _Tree(text, unmask)
     loader = yaml.CSafeLoader(text)
     try:
         while loader.check_event():
@@ -99,8 +103,9 @@ def read_events(text: str) -> tuple[Any, Place | None, list[Trouble]]:
 class _Tree:
     """Takes events one after the other and keeps what is open on an explicit stack."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, unmask: Callable[[str], str]) -> None:
         self.text = text
+        self.unmask = unmask
         self.root: _Node | None = None
         self.troubles: list[Trouble] = []
         self.stack: list[_Open] = []
@@ -132,7 +137,7 @@ class _Tree:
 
     def _scalar(self, event: Any) -> None:
         start, end = event.start_mark.index, event.end_mark.index
-        raw: str = event.value
+        raw = self.unmask(event.value)
         plain = not event.style
         if event.style in ("|", ">"):
             end = start + len(self.text[start:end].rstrip())

@@ -76,6 +76,8 @@ def _in_block(text: str, problem: str, context: str, at: int, here: str) -> Expl
         return at, f"`{here}` closes nothing", "delete it, or open it before", at + 1
     if "block mapping" in context:
         start, end = _content(text, at)
+        if text[start:end].startswith(":"):
+            return start, "a key is missing before this `:`", "write one, or quote the text", start + 1
         if start < at:  # something precedes it on its line: a value that was closed already
             return at, "something stands after the end of this value", "quote the whole value", end
         return (
