@@ -61,7 +61,7 @@ def _policy(draft: Draft) -> Policy:
     parse_definitions(draft.source, draft.definitions, draft.vocabulary, draft.findings)
     intents = settings.read_intents(draft)
     routing = rules.read_rules(draft)
-    for key in (*_OPEN_ENDED, "options"):
+    for key in _OPEN_ENDED:
         providers.find_secrets(draft, (key,))
     policy = Policy(
         path=draft.source.name,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
+from hroute.schema import behaviour
 from hroute.schema.catalogue import CATALOGUE
 from hroute.schema.diagnostic import Label
 from hroute.schema.draft import Draft
-from hroute.schema.policy import Breaker, LatencyBreaker, Limits, Provider, Retry, Timeout
-from hroute.schema.quantities import dollars, duration, show_dollars, show_duration
+from hroute.schema.policy import Provider
+from hroute.schema.quantities import dollars, show_dollars
 from hroute.schema.source import Path
 from hroute.terms import secret
 from hroute.terms.money import Price
@@ -17,13 +18,12 @@ from hroute.terms.money import Price
 _CLIENT: Final = "client"
 """`api_key: client`: the caller's own credential, passed on (SEMANTICS 3.10)."""
 
-_TIMEOUTS: Final = ("connect", "first_token", "idle", "total")
 _PRICES: Final = ("input", "output", "cache_read", "cache_write")
 
 
 def read_providers(draft: Draft) -> None:
     """Fill `draft.providers`: the declared ones in order, then the rest of the catalogue."""
-    defaults = _defaults(draft)
+    defaults = behaviour.read_defaults(draft)
     declared = draft.mapping(("providers",))
     for name in declared:
         path: Path = ("providers", name)
@@ -97,26 +97,7 @@ def plain(provider: Provider) -> dict[str, Any]:
             written[key] = dict(getattr(provider, key))
     if provider.command:
         written["command"] = list(provider.command)
-    written["timeout"] = {key: show_duration(getattr(provider.timeout, key)) for key in _TIMEOUTS}
-    retry, breaker, limits = provider.retry, provider.breaker, provider.limits
-    written["retry"] = {"attempts": retry.attempts, "base": show_duration(retry.base), "max": show_duration(retry.max)}
-    written["breaker"] = {
-        "failures": breaker.failures,
-        "within": show_duration(breaker.within),
-        "open_for": show_duration(breaker.open_for),
-        "probes": breaker.probes,
-    }
-    if breaker.latency is not None:
-        written["breaker"]["latency"] = {
-            "p95": show_duration(breaker.latency.p95),
-            "samples": breaker.latency.samples,
-            "within": show_duration(breaker.latency.within),
-            "open_for": show_duration(breaker.latency.open_for),
-        }
-    given = {key: getattr(limits, key) for key in ("concurrency", "requests_per_minute", "tokens_per_minute")}
-    given["wait"] = None if limits.wait is None else show_duration(limits.wait)
-    if any(value is not None for value in given.values()):
-        written["limits"] = {key: value for key, value in given.items() if value is not None}
+    written |= behaviour.plain(provider)
     if provider.price is not None:
         written["price"] = _plain_price(provider.price)
     if provider.usd_per_hour is not None:
@@ -127,90 +108,11 @@ def plain(provider: Provider) -> dict[str, Any]:
 def find_secrets(draft: Draft, path: Path) -> None:
     """HR307 for every text below `path` that looks like a credential; the finding never shows it."""
     for place, text in _texts(draft.get(path), path):
-        if place[-1] == "api_key" or not secret.looks_literal(text):
-            continue
-        _find_secret(draft, place)
+        if place[-1] not in ("api_key", "model") and _holds_secret(text):
+            _find_secret(draft, place)
 
 
-Defaults = tuple[Timeout, Retry, Breaker, Limits]
-
-
-def _defaults(draft: Draft) -> Defaults:
-    """The policy's own defaults over ours (SEMANTICS 3.2)."""
-    base = (Timeout(), Retry(), Breaker(), Limits())
-    return _behaviour(draft, (), base)
-
-
-def _behaviour(draft: Draft, path: Path, base: Defaults) -> Defaults:
-    timeout, retry, breaker, limits = base
-    return (
-        _timeout(draft, (*path, "timeout"), timeout),
-        _retry(draft, (*path, "retry"), retry),
-        _breaker(draft, (*path, "breaker"), breaker),
-        _limits(draft, (*path, "limits"), limits),
-    )
-
-
-def _timeout(draft: Draft, path: Path, base: Timeout) -> Timeout:
-    draft.mapping(path)
-    return Timeout(*(draft.measure((*path, key), duration, getattr(base, key)) for key in _TIMEOUTS))
-
-
-def _retry(draft: Draft, path: Path, base: Retry) -> Retry:
-    draft.mapping(path)
-    return Retry(
-        draft.whole((*path, "attempts")) or base.attempts,
-        draft.measure((*path, "base"), duration, base.base),
-        draft.measure((*path, "max"), duration, base.max),
-    )
-
-
-def _breaker(draft: Draft, path: Path, base: Breaker) -> Breaker:
-    draft.mapping(path)
-    return Breaker(
-        draft.whole((*path, "failures")) or base.failures,
-        draft.measure((*path, "within"), duration, base.within),
-        draft.measure((*path, "open_for"), duration, base.open_for),
-        draft.whole((*path, "probes")) or base.probes,
-        _latency(draft, (*path, "latency"), base.latency),
-    )
-
-
-def _latency(draft: Draft, path: Path, base: LatencyBreaker | None) -> LatencyBreaker | None:
-    if not draft.has(path):
-        return base
-    if draft.get(path) is None:
-        return None
-    draft.mapping(path)
-    start = base or LatencyBreaker(0.0)
-    p95 = draft.measure((*path, "p95"), duration, start.p95)
-    if not p95 and isinstance(draft.get(path), dict) and not draft.has((*path, "p95")):
-        draft.find(
-            "HR013", "a latency breaker needs `p95`, the duration above which it opens", path, help="latency: {p95: 8s}"
-        )
-    return LatencyBreaker(
-        p95,
-        draft.whole((*path, "samples")) or start.samples,
-        draft.measure((*path, "within"), duration, start.within),
-        draft.measure((*path, "open_for"), duration, start.open_for),
-    )
-
-
-def _limits(draft: Draft, path: Path, base: Limits) -> Limits:
-    draft.mapping(path)
-    return Limits(
-        draft.whole((*path, "concurrency")) or base.concurrency,
-        draft.whole((*path, "requests_per_minute")) or base.requests_per_minute,
-        draft.whole((*path, "tokens_per_minute")) or base.tokens_per_minute,
-        draft.measure((*path, "wait"), _perhaps_duration, base.wait),
-    )
-
-
-def _perhaps_duration(written: Any) -> float | None:
-    return duration(written)
-
-
-def _catalogued(name: str, defaults: Defaults) -> Provider:
+def _catalogued(name: str, defaults: behaviour.Defaults) -> Provider:
     entry = CATALOGUE[name]
     timeout, retry, breaker, limits = defaults
     return Provider(
@@ -218,7 +120,7 @@ def _catalogued(name: str, defaults: Defaults) -> Provider:
     )  # fmt: skip
 
 
-def _provider(draft: Draft, name: str, path: Path, defaults: Defaults) -> Provider | None:
+def _provider(draft: Draft, name: str, path: Path, defaults: behaviour.Defaults) -> Provider | None:
     entry = CATALOGUE.get(name, {})
     before = len(draft.findings)
     find_secrets(draft, path)
@@ -236,7 +138,7 @@ def _provider(draft: Draft, name: str, path: Path, defaults: Defaults) -> Provid
         )
     if model is None and plugin not in (None, "command", "sandbox"):
         draft.find("HR013", f"provider `{name}` has no `model`", path, at_key=True)
-    timeout, retry, breaker, limits = _behaviour(draft, path, defaults)
+    timeout, retry, breaker, limits = behaviour.read_behaviour(draft, path, defaults)
     provider = Provider(
         name,
         plugin or "",
@@ -276,6 +178,20 @@ def _api_key(draft: Draft, path: Path) -> str | None:
         _find_secret(draft, path)
         return None
     return value
+
+
+def _holds_secret(text: str) -> bool:
+    """Whether the text is a credential, or an address with one in it: a password, a query value, a webhook's path."""
+    if "://" not in text:
+        return secret.looks_literal(text)
+    rest = text.partition("://")[2]
+    login, at, _ = rest.partition("/")[0].rpartition("@")
+    password = login.partition(":")[2]
+    if at and password and not secret.is_reference(password):
+        return True
+    queries = rest.partition("?")[2].split("&")
+    paths = rest.partition("?")[0].split("/")[1:] if "hooks." in rest or "webhook" in rest else []
+    return any(secret.looks_literal(piece.partition("=")[2] or piece) for piece in (*queries, *paths))
 
 
 def _find_secret(draft: Draft, path: Path) -> None:

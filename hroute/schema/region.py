@@ -257,7 +257,8 @@ def _boxes(condition: Condition, positive: bool) -> list[Box]:
     if isinstance(condition, All if positive else Any):
         boxes: list[Box] = [{}]
         for item in condition.items:
-            boxes = intersect_region(boxes, _boxes(item, positive))
+            others = _boxes(item, positive)
+            boxes = intersect_region(boxes, _tidy(others) if len(others) > 1 else others)
             if len(boxes) > MAX_BOXES:
                 boxes = list(_tidy(boxes))
         return boxes
@@ -272,7 +273,7 @@ def _boxes(condition: Condition, positive: bool) -> list[Box]:
 def _tidy(boxes: list[Box]) -> Region:
     """Without boxes that another one contains. Raises TooLarge where too many are left."""
     kept: list[Box] = []
-    for box in boxes:
+    for box in {frozenset(box.items()): box for box in boxes}.values():
         if any(contains(other, box) for other in kept):
             continue
         kept = [other for other in kept if not contains(box, other)]

@@ -10,6 +10,7 @@ from hroute.schema.condition import ALWAYS, Condition, OneOf, Test
 from hroute.schema.diagnostic import Label, Span
 from hroute.schema.draft import Draft
 from hroute.schema.policy import DEFAULT, Route, Rule, Shadow
+from hroute.schema.providers import find_secrets
 from hroute.schema.quantities import duration, percent, show_duration, show_percent
 from hroute.schema.region import EVERYTHING
 from hroute.schema.replies import plain_validate, read_validate
@@ -109,6 +110,7 @@ def _rule(draft: Draft, path: Path, name: str) -> Rule:
     hold = draft.choice((*path, "hold"), ("session",), "") or None
     refuse = draft.text((*path, "refuse"))
     places: dict[str, Path] = {}
+    find_secrets(draft, (*path, "params"))
     route = _route(draft, path, who, places)
     if route is None and refuse is None and not (draft.has((*path, "route_to")) or draft.has((*path, "split"))):
         draft.find("HR013", f"{who} neither routes nor refuses", path, help="give it `route_to:` or `refuse:`")

@@ -138,6 +138,24 @@ def test_a_secret_in_clear_is_found_and_shown_nowhere(provider: str) -> None:
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("providers: {gpt4o: {base_url: 'https://me:hunter2@example.com/v1'}}", None),
+        ("providers: {gpt4o: {base_url: 'https://example.com/v1?key=AIzaSyA0123456789abcdefghijk'}}", None),
+        ("alerts: {slack: 'https://hooks.slack.com/services/T0/B0/a1b2c3d4e5f6g7h8i9j0k1l2'}", None),
+        ("default: {route_to: gpt4o, params: {token: sk-proj-0123456789abcdefghij}}", None),
+        ("providers: {gpt4o: {base_url: 'https://example.com/v1/accounts/023e105f4ecef8ad9ca31a8372d0c353'}}", "kept"),
+        ("providers: {gpt4o: {model: 'ft:gpt-4o-2024-08-06:org::9aBcDeFgHiJkLmNoPqRs1'}}", "kept"),
+    ],
+)
+def test_a_secret_inside_an_address_is_found_and_an_ordinary_address_is_not(text: str, shown: str | None) -> None:
+    if shown:
+        assert policy_of(RULE + text)
+    else:
+        assert error(RULE + text).code == "HR307"
+
+
 def test_a_key_by_reference_or_of_the_caller_is_no_secret() -> None:
     policy = policy_of(RULE + "providers: {gpt4o: {api_key: client}, deepseek: {api_key: keyring:deepseek}}")
     assert policy.providers["gpt4o"].api_key == "client"
