@@ -28,10 +28,23 @@ MAX_BODY: Final = 32 << 20
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
-class Server:
-    """A sandbox that serves until `close`; a context manager. `url` is its address, `play` what it plays."""
+class SandboxServer:
+    """A sandbox that serves, in threads of its own, until `close`; a context manager.
 
-    def __init__(self, script: Script, host: str, port: int, log: Callable[[str], None], keep_bodies: bool) -> None:
+    `url` is its address, `play` what it plays, `calls` what came. `port` 0 takes a free one. `log` gets one line a
+    request; `keep_bodies` records what was asked, for tests of clients. Raises UsageError where the address is not of
+    this machine or is taken.
+    """
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        log: Callable[[str], None] = lambda line: None,
+        keep_bodies: bool = False,
+    ) -> None:
         if host not in LOOPBACK:
             raise UsageError(f"the sandbox serves this machine only, not `{host}`", help="use 127.0.0.1")
         self.play = Play(script)
@@ -63,34 +76,22 @@ class Server:
         """Blocks until the server is closed."""
         self.closing.wait()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> SandboxServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
 
-def serve(
-    script: Script | None = None,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    *,
-    log: Callable[[str], None] = lambda line: None,
-    keep_bodies: bool = False,
-) -> Server:
-    """Plays `script` on a loopback address, in threads of its own. `port` 0 takes a free one.
-
-    `log` gets one line a request. `keep_bodies` records what was asked, for tests of clients. Raises UsageError where
-    the address is not of this machine or is taken.
-    """
-    return Server(script or Script(), host, port, log, keep_bodies)
+serve = SandboxServer
+"""`with serve(script) as server: server.url` reads as it should."""
 
 
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, sandbox: Server, host: str, port: int) -> None:
+    def __init__(self, sandbox: SandboxServer, host: str, port: int) -> None:
         self.sandbox = sandbox
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)

@@ -13,7 +13,7 @@ import pytest
 
 from hroute.errors import UsageError
 from hroute.providers.sandbox.script import Script
-from hroute.providers.sandbox.server import MAX_BODY, Server, serve
+from hroute.providers.sandbox.server import MAX_BODY, SandboxServer, serve
 from hroute.wire.grammar import violations
 from tests.providers.sandbox.clients import CLIENTS, Heard, _openai
 
@@ -22,12 +22,16 @@ dialects = pytest.mark.parametrize("dialect", CLIENTS)
 
 
 @contextmanager
-def playing(*faults: dict[str, Any], answers: list[dict[str, Any]] | None = None, **more: Any) -> Iterator[Server]:
+def playing(
+    *faults: dict[str, Any], answers: list[dict[str, Any]] | None = None, **more: Any
+) -> Iterator[SandboxServer]:
     with serve(Script.from_data({"faults": list(faults), "answers": answers or []}), **more) as server:
         yield server
 
 
-def call(server: Server, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, dict[str, str]]:
+def call(
+    server: SandboxServer, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[int, Any, dict[str, str]]:
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     connection.request(method, path, raw, headers)
