@@ -49,8 +49,10 @@ policies: $(STAMP)
 	  $(BIN)/hroute test -p "$$policy"; \
 	done
 
-bench: $(STAMP) ## measure: matching, deciding, compiling (min, median, max)
-	$(BIN)/python tools/bench.py
+bench: $(STAMP) ## measure: matching, deciding, compiling, re-deciding a log (min, median, max)
+	@set -e; for module in $(basename $(notdir $(shell grep -l __main__ bench/*.py))); do \
+	  echo "== $$module"; $(BIN)/python -m bench.$$module; \
+	done
 
 docs: $(STAMP) ## write the generated pages anew
 	$(BIN)/python tools/generate_docs.py

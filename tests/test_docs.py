@@ -83,3 +83,17 @@ def test_the_readme_shows_what_check_really_prints(tmp_path: Path, capsys: pytes
 def test_security_says_what_cannot_be_seen() -> None:
     text = " ".join((ROOT / "docs/security.md").read_text(encoding="utf-8").split())
     assert "A loopback process that itself calls the cloud cannot be seen" in text
+
+
+def test_the_readmes_program_works_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    import hroute
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    scripted = hroute.Client.from_policy
+    monkeypatch.setattr(hroute.Client, "from_policy", lambda path: scripted(ROOT / path, sandbox=True))
+    names: dict[str, object] = {}
+    exec(program, names)
+    answer = names["answer"]
+    assert isinstance(answer, hroute.router.client.Answer)  # type: ignore[attr-defined]
+    assert answer.routed_to == "ollama"
