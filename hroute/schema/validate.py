@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hroute.errors import UsageError
 from hroute.schema import vocabulary
 from hroute.schema.codes import finding
-from hroute.schema.diagnostic import Diagnostic
+from hroute.schema.diagnostic import Diagnostic, Span
 from hroute.schema.reply_schema import json_errors, schema_errors
 from hroute.schema.shape_errors import but_not, diagnose, entry_name
 from hroute.schema.source import Path, Source
@@ -145,7 +145,10 @@ def _version(source: Source) -> Diagnostic:
 def _tidy(source: Source, found: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Sorted, none twice, and none at a place of which the reader has already complained."""
     seen = {f.primary.span for f in source.findings}
-    tidy = {(f.code, f.primary.span, f.message): f for f in found if f.primary.span not in seen}
+    tidy: dict[tuple[str, Span], Diagnostic] = {}
+    for one in found:
+        if one.primary.span not in seen:
+            tidy.setdefault((one.code, one.primary.span), one)
     return sorted(tidy.values(), key=lambda f: f.sort_key)
 
 
