@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -135,10 +134,16 @@ def report(verdict: Verdict, style: Format) -> None:
 
 def _summary(verdict: Verdict) -> str:
     took = f"({verdict.seconds:.1f} s)"
-    if not verdict.findings:
-        return f"{_outcome(verdict)}   {took}"
-    counts = f"{count(verdict.count(Level.ERROR), 'error')}, {count(verdict.count(Level.WARNING), 'warning')}"
-    return f"{counts} {took}      explain a code: hroute check --explain {verdict.findings[0].code}"
+    errors, warnings = verdict.count(Level.ERROR), verdict.count(Level.WARNING)
+    lines = []
+    if not errors:
+        lines.append(f"{_outcome(verdict)}   {took}")
+    if verdict.findings:
+        counts = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
+        lines.append(
+            f"{counts}{f' {took}' if errors else ''}      explain a code: hroute check --explain {verdict.findings[0].code}"
+        )
+    return "\n".join(lines)
 
 
 def _outcome(verdict: Verdict) -> str:
@@ -152,7 +157,7 @@ def _outcome(verdict: Verdict) -> str:
         return f"{name}  ok      {rules}{kept}"
     if tests.failed:
         return (
-            f"{name}  tests fail      {rules}{kept}, {tests.failed} of {count(tests.cases, 'test')} fail: hroute test"
+            f"{name}  tests fail      {rules}{kept}, {tests.failed} of {count(tests.cases, 'test')} failed: hroute test"
         )
     passing = f"{count(tests.cases, 'test')} {'passes' if tests.cases == 1 else 'pass'}"
     return f"{name}  ok      {rules}{kept}, {passing}, {tests.coverage:.0%} of outcomes covered".replace("%", " %")
@@ -190,16 +195,15 @@ def _watch(path: str, style: Format, deny_warnings: bool) -> int:
     from hroute.cli.test import beside
     from hroute.router import reload
 
-    def files() -> Sequence[str]:
-        used = verdict.checked.policy.sources if verdict.checked.policy else ()
-        return tuple(dict.fromkeys((path, beside(path), *used)))
-
-    verdict = judge(path)
-    _announce(verdict, style, deny_warnings)
-    for _ in reload.watch(files):
+    used: list[str] = []
+    code = exits.DONE
+    for _ in reload.watch(lambda: tuple(dict.fromkeys((path, beside(path), *used)))):
         verdict = judge(path)
+        if verdict.checked.policy is not None:
+            used[:] = verdict.checked.policy.sources
+        code = verdict.code(deny_warnings)
         _announce(verdict, style, deny_warnings)
-    return verdict.code(deny_warnings)
+    return code
 
 
 def _announce(verdict: Verdict, style: Format, deny_warnings: bool) -> None:

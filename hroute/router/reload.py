@@ -94,14 +94,19 @@ class Reloader:
 
 
 def watch(files: Callable[[], Iterable[str]], stop: Event | None = None) -> Iterator[None]:
-    """One item each time that the content of one of `files` differs from the time before; ends when `stop` is set.
+    """One item at once, and one each time that the content of one of `files` differs from the item before.
 
-    A deletion and a reappearance are differences. The files are asked for anew each time: a policy may name others.
+    A deletion and a reappearance are differences. What is read between two items is compared with what stood there
+    before the first of them, so that no change falls in between. The files are asked for anew each time: a policy may
+    name others. Ends when `stop` is set.
     """
     seen = fingerprint(files())
+    yield
     for _ in ticks(files, stop or Event()):
-        if fingerprint(files()) != seen:
-            seen = _settled(files())
+        now = fingerprint(files())
+        changed = any(now.get(name) != known for name, known in seen.items())
+        seen = _settled(files()) if changed else now
+        if changed:
             yield
 
 

@@ -32,7 +32,7 @@ routing_rules:
     condition: {complexity: high}
     route_to: big
     fallback: other
-default: {route_to: big, fallback: other}
+default: {route_to: big}
 guarantees:
   - {name: pii_stays_home, when: {contains_pii: true}, only: {local: true}}
 """

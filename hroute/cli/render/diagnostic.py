@@ -76,7 +76,7 @@ def tally(findings: Iterable[Diagnostic]) -> Mapping[Level, int]:
 
 def _helps(finding: Diagnostic) -> list[str]:
     helps = [finding.help] if finding.help else []
-    if finding.witness:
+    if finding.witness and "for example" not in finding.help:
         helps.append(f"for example: {values.assignments(finding.witness)}")
     return helps
 

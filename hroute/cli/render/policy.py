@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hroute.cli.render import values
-from hroute.cli.render.text import pad, visible, width
+from hroute.cli.render.text import count, pad, visible, width
 from hroute.schema.condition import tests
 from hroute.schema.policy import Guarantee, Policy, Rule
-from hroute.terms.signal import SIGNALS
+from hroute.terms.signal import SIGNALS, UNSPECIFIED
 
 if TYPE_CHECKING:
     from hroute.router.analysis.guarantee import Proof
@@ -77,12 +77,19 @@ def scope_json(policy: Policy, proofs: Iterable[Proof]) -> dict[str, object]:
 
 def _blind_spots(policy: Policy) -> Iterator[str]:
     """What stands outside every proof, most important first."""
+    from hroute.router.signals.kinds import NOT_FOUND
+
+    settings = policy.signals.pii
+    sought = sorted(kind for kind in settings.kinds if kind not in (*NOT_FOUND, UNSPECIFIED))
+    silent = sorted(kind for kind in sought if kind not in settings.counts)
     yield "What a detector misses: a proof speaks of requests whose data was found."
-    yield f"  looked for   {', '.join(sorted(policy.signals.pii.kinds)) or 'nothing'}"
-    yield f"  counting     {', '.join(sorted(policy.signals.pii.counts)) or 'nothing'} make contains_pii true"
-    if policy.signals.pii.allow:
-        yield f"  let through  {len(policy.signals.pii.allow)} values that the policy calls nothing"
-    yield "  Detectors know formats, checksums and cue words; a name, an address or a number in words passes unseen."
+    yield f"  looked for    {', '.join(sought) or 'nothing'}"
+    if silent:
+        yield f"  not counted   {', '.join(silent)} alone leave contains_pii false"
+    yield f"  never found   {', '.join(NOT_FOUND)}: only a caller can say them"
+    if settings.allow:
+        yield f"  let through   {count(len(settings.allow), 'value')} that the policy calls nothing"
+    yield "  Detectors know formats, checksums and cue words; a number written in words passes unseen."
     yield "  No miss rate is measured yet."
     if policy.signals.unread_taints:
         yield "Images, audio and documents are not read: each counts as personal data."
