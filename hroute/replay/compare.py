@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -116,6 +115,7 @@ class Comparison:
         self.before = before
         self.away = frozenset(name for name, provider in policy.providers.items() if provider.local is not True)
         self.compared = self.same = self.changed = self.cannot_tell = 0
+        self.then = Sum()
         self.newly: Counter[str] = Counter()
         self.maybe: Counter[str] = Counter()
         self.moves: dict[tuple[str | None, str | None, str | None], Move] = {}
@@ -126,6 +126,8 @@ class Comparison:
         if ways is None:
             return
         self.compared += 1
+        then = self._then(ways, row, usage)
+        self.then.add(then)
         differing = sum(old != new for old, new in ways)
         if differing == 0:
             self.same += 1
@@ -133,14 +135,20 @@ class Comparison:
             self.cannot_tell += 1
         else:
             self.changed += 1
-            self._move(row, now, ways, usage, cost)
+            self._move(now, ways, then, cost)
         self._reaching(ways, now.taint_unknown)
 
-    def _move(self, row: Row, now: Verdict, ways: Iterable[Way], usage: Usage | None, cost: int | None) -> None:
+    def _then(self, ways: frozenset[Way], row: Row, usage: Usage | None) -> int | None:
+        """What the row costs on its route of before: nothing where that was refused, the dearest where it may be several."""
+        amounts = [self.before.cost(old[0], row, usage) if old else 0 for old in {old[:1] for old, _ in ways}]
+        known = [amount for amount in amounts if amount is not None]
+        return max(known) if len(known) == len(amounts) else None
+
+    def _move(self, now: Verdict, ways: frozenset[Way], then: int | None, cost: int | None) -> None:
         before, after = _one({old[:1] for old, _ in ways}), _one({new[:1] for _, new in ways})
         move = self.moves.setdefault((before, after, now.rule), Move(before, after, now.rule))
         move.requests += 1
-        move.then.add(0 if before == REFUSED else None if before is None else self.before.cost(before, row, usage))
+        move.then.add(then)
         move.now.add(cost)
 
     def _reaching(self, ways: frozenset[Way], taint_unknown: bool) -> None:

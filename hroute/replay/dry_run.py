@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,11 +12,11 @@ from hroute.errors import UsageError
 from hroute.replay.compare import AsLogged, Before, Comparison, OnOneProvider, UnderPolicy
 from hroute.replay.meter import Meter, Sum, Tokens, named, output_share, tokens_of
 from hroute.replay.redecide import Redecider, Verdict
-from hroute.replay.result import Constant, Group, Line, Moved, Result, Total, line_of
+from hroute.replay.result import Constant, Group, Line, Moved, Result, Total, line_of, plain
 from hroute.replay.rows import BadLine, Row
 from hroute.router.decide import destinations
 from hroute.schema.policy import Policy
-from hroute.terms.signal import SIGNALS
+from hroute.terms.signal import ABSENT, SIGNALS, Kind
 
 OUT_TOKENS: Final = 176
 """Tokens of output that a row without a count is taken to have had: the answers of the seeds' café."""
@@ -29,6 +29,7 @@ ESCALATING: Final = 0.10
 OUTPUT_RANGE: Final = (0.5, 2.0)
 """Between which multiples an assumed length of output is taken to lie."""
 
+_KEYS: Final = ("model", "day", "rule")
 EVERY: Final = 500
 """Rows between two calls of `progress`."""
 
@@ -240,7 +241,8 @@ class _Tally:
         return Group(key, slot.requests, slot.requests / self.requests, slot.cost.total, slot.baseline.total)
 
     def _total(self) -> Total:
-        return self.bounds.total(self.whole.cost.total, self.whole.baseline.total)
+        before = self.comparison.then.total if self.comparison.compared else None
+        return self.bounds.total(self.whole.cost.total, self.whole.baseline.total, before)
 
 
 @dataclass(slots=True)
@@ -262,10 +264,10 @@ class _Bounds:
     escalation: int = 0
     escalation_output: int = 0
 
-    def total(self, cost: int | None, baseline: int | None) -> Total:
+    def total(self, cost: int | None, baseline: int | None, before: int | None) -> Total:
         escalated = None if cost is None else cost + round(ESCALATING / 2 * self.escalation)
         if cost is None or baseline is None or baseline <= 0:
-            return Total(cost, baseline, None, None, None, escalated)
+            return Total(cost, baseline, None, None, None, escalated, before)
         lows, highs = [], []
         for k in (1.0, *OUTPUT_RANGE):
             whole = baseline + (k - 1) * self.baseline_output
@@ -273,7 +275,7 @@ class _Bounds:
             again = ESCALATING * (self.escalation + (k - 1) * self.escalation_output)
             lows.append(1 - (spent + again) / whole)
             highs.append(1 - (spent - self.undecided) / whole)
-        return Total(cost, baseline, 1 - cost / baseline, min(lows), max(highs), escalated)
+        return Total(cost, baseline, 1 - cost / baseline, min(lows), max(highs), escalated, before)
 
 
 def constants(policy: Policy) -> tuple[str, ...]:
@@ -291,7 +293,7 @@ def _default_provider(policy: Policy) -> str:
 
 
 def _checked_key(by: str | None) -> str | None:
-    if by is not None and by not in SIGNALS and by not in ("model", "day", "rule"):
+    if by is not None and by not in _KEYS and (by not in SIGNALS or SIGNALS[by].kind is Kind.TEXT):
         raise UsageError(f"rows cannot be grouped by `{by}`", help="give a signal, model, day or rule")
     return by
 
@@ -303,15 +305,12 @@ def _key(by: str, row: Row, verdict: Verdict) -> str:
         return row.ts.date().isoformat() if row.ts is not None else "-"
     if by == "rule":
         return verdict.rule or "-"
-    value = _signal(by, verdict.signals)
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(value)) or "-"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _signal(name: str, signals: Mapping[str, Any]) -> Any:
-    value = signals.get(name)
-    return "-" if not value and not isinstance(value, (bool, int, float)) else value
+    value = verdict.signals.get(by, ABSENT)
+    if value is ABSENT and verdict.ask is not None:
+        value = verdict.ask(by)
+    if value is ABSENT or value == frozenset():
+        return "-"
+    return ", ".join(sorted(value)) if isinstance(value, frozenset) else str(plain(value)).lower()
 
 
 def _aware(moment: datetime) -> datetime:

@@ -63,7 +63,7 @@ def _conversation(items: list[Any]) -> tuple[tuple[Message, ...], list[str]]:
         if role in _SYSTEM:
             heads.append(_plain(content))
         elif role in ("tool", "function"):
-            messages.append(Message("user", (ToolResult(_string(item.get("tool_call_id")), _plain(content)),)))
+            messages.append(Message("user", tuple(_result(_string(item.get("tool_call_id")), content))))
         elif role in ("user", "assistant"):
             messages.append(_message(role, content, item))
         else:
@@ -90,7 +90,19 @@ def _parts(content: Any) -> list[Part]:
         return [Text(clean(content))]
     if not isinstance(content, list):
         raise NotMessages("holds a message whose content is neither a text nor a list of parts")
-    return [_part(block) for block in content]
+    return [part for block in content for part in _block(block)]
+
+
+def _block(block: Any) -> list[Part]:
+    if isinstance(block, dict) and block.get("type") == "tool_result":
+        return _result(_string(block.get("tool_use_id")), block.get("content"), block.get("is_error") is True)
+    return [_part(block)]
+
+
+def _result(id: str, content: Any, is_error: bool = False) -> list[Part]:
+    """A tool's result as text, and beside it whatever in it is no text."""
+    inside = _parts(content) if isinstance(content, list) else []
+    return [ToolResult(id, _plain(content), is_error), *(part for part in inside if isinstance(part, Unread))]
 
 
 def _part(block: Any) -> Part:
@@ -98,21 +110,17 @@ def _part(block: Any) -> Part:
         return Text(clean(block))
     if not isinstance(block, dict):
         return Unread("document")
-    kind = block.get("type")
+    kind = _string(block.get("type"))
     if kind in _TEXTS and isinstance(block.get("text"), str):
         return Text(clean(block["text"]))
     if kind == "thinking":
         return Thinking(_string(block.get("thinking")))
+    if kind == "redacted_thinking":
+        return Thinking("", _string(block.get("data")), redacted=True)
     if kind == "tool_use":
         given = block.get("input")
         return ToolUse(_string(block.get("id")), _string(block.get("name")), given if isinstance(given, dict) else {})
-    if kind == "tool_result":
-        return ToolResult(
-            _string(block.get("tool_use_id")), _plain(block.get("content")), block.get("is_error") is True
-        )
-    return Unread(
-        _MEDIA.get(kind, "document") if isinstance(kind, str) else "document", name=_string(block.get("name"))
-    )
+    return Unread(_MEDIA.get(kind, "document"), name=_string(block.get("name")))
 
 
 def _plain(content: Any) -> str:

@@ -28,6 +28,7 @@ def as_json(result: Result) -> dict[str, Any]:
             "saved_low": _share(total.saved_low),
             "saved_high": _share(total.saved_high),
             "escalated_usd": to_json(total.escalated),
+            "before_usd": to_json(total.before),
         },
         "same": result.same,
         "changed": result.changed,

@@ -60,7 +60,8 @@ class Moved:
 @dataclass(frozen=True, slots=True)
 class Total:
     """`saved` is a share of the baseline, between `saved_low` and `saved_high` (`dry_run._Bounds` has the formula);
-    `escalated` is the cost where 5 % of the local answers have to be asked again elsewhere."""
+    `escalated` is the cost where 5 % of the local answers have to be asked again elsewhere, `before` that of the
+    compared rows on the routes of before (the other policy's, the baseline's, the logged ones)."""
 
     cost: int | None
     baseline: int | None
@@ -68,6 +69,7 @@ class Total:
     saved_low: float | None
     saved_high: float | None
     escalated: int | None
+    before: int | None
 
 
 @dataclass(frozen=True, slots=True)

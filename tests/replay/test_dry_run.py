@@ -158,6 +158,7 @@ def test_two_policies_are_compared_row_by_row() -> None:
     result = run(new, code, {**FAQ, **chat}, {**OTHER, **chat}, against=CAFE)
     assert (result.same, result.changed, result.cannot_tell) == (2, 1, 0)
     assert result.newly_reaching == {}
+    assert (result.total.before, result.total.cost) == (3_900_000, 5_200_000)
     (move,) = result.moves
     assert (move.before, move.after, move.rule, move.cost_then, move.cost_now) == (
         "home",
@@ -257,8 +258,9 @@ def test_rows_are_grouped_by_what_is_asked_for() -> None:
         ("web", 1, 3_900_000),
     ]
     assert [g.key for g in run(CAFE, FAQ, OTHER, by="intent").groups] == ["complaint", "opening_hours"]
-    with pytest.raises(UsageError):
-        run(CAFE, FAQ, by="nonsense")
+    for key in ("nonsense", "message"):
+        with pytest.raises(UsageError):
+            run(CAFE, FAQ, by=key)
 
 
 def test_rollout_and_holdout_are_sticky_by_session_and_else_by_id() -> None:
@@ -345,6 +347,7 @@ def test_the_json_has_every_key_that_programs_rely_on() -> None:
     assert answer["constants"][0].keys() >= {"provider", "cost_usd"}
     assert answer["total"] == {
         "cost_usd": 0.0039, "baseline_usd": 0.0078, "saved": 0.5, "saved_low": 0.483333, "saved_high": 0.5, "escalated_usd": 0.003965,
+        "before_usd": 0.0078,
     }  # fmt: skip
 
 

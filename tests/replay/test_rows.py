@@ -166,6 +166,23 @@ def test_messages_of_the_openai_dialect() -> None:
     ]
 
 
+def test_an_image_in_a_tools_result_is_not_lost() -> None:
+    content = [{"type": "text", "text": "here"}, {"type": "image", "source": {}}]
+    anthropic = row(
+        messages=[{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": content}]}]
+    )
+    openai = row(messages=[{"role": "tool", "tool_call_id": "1", "content": content}])
+    for found in (anthropic, openai):
+        assert found.request is not None
+        assert found.request.messages[0].parts == (ToolResult("1", "here"), Unread("image"))
+
+
+def test_parts_of_no_shape_at_all_are_parts_that_nobody_can_read() -> None:
+    request = row(messages=[{"role": "user", "content": [{"type": []}, {"type": {}}, 7, None, {}]}]).request
+    assert request is not None
+    assert request.messages[0].parts == (Unread("document"),) * 5
+
+
 def test_a_list_of_tools_is_no_count_of_tools() -> None:
     found = row(prompt="x", tools=[{"name": "look"}])
     assert (found.signals, found.misfits) == ({}, ())

@@ -112,6 +112,31 @@ def test_counts_of_the_log_win_over_the_estimate_for_money_but_not_for_the_decis
     assert (result.routes[0].rule, result.total.cost) == ("default", 15_000_000)
 
 
+def test_rows_are_grouped_by_what_is_read_from_their_text() -> None:
+    lines = [json.dumps({"prompt": text}) for text in ("This is unacceptable, I want to complain.", "Hello!", "Hi!")]
+    groups = {group.key: group.requests for group in run(policy([]), lines, by="intent").groups}
+    assert groups == {"complaint": 1, "smalltalk": 2}
+
+
+def test_messages_that_come_again_are_decided_as_if_they_came_once() -> None:
+    built = policy(
+        [rule("held", {"held_rule": "held"}, "haiku"), rule("code", {"task_type": "code"}, "home", rollout="50%")],
+        baseline="sonnet",
+    )
+    rows = [
+        {"prompt": "def f(): pass", "task_type": "code", "session": f"s{n % 7}", "id": str(n)}
+        | ({"held_rule": "held"} if n % 5 == 0 else {})
+        for n in range(60)
+    ]
+    together: list[dict[str, Any]] = []
+    alone: list[dict[str, Any]] = []
+    run(built, map(json.dumps, rows), each=together.append)
+    for row in rows:
+        run(built, [json.dumps(row)], each=alone.append)
+    assert together == alone
+    assert {line["route_to"] for line in together} == {"haiku", "home", "sonnet"}
+
+
 def test_a_row_near_a_cut_of_the_score_is_counted() -> None:
     built = policy([rule("hard", {"score": ">0.35"}, "haiku")])
     rows = [{"prompt": "Hello", "score": 0.36}, {"prompt": "Hello", "score": 0.6}]

@@ -17,6 +17,9 @@ from hroute.replay.rows import BadLine, NotARow, Row, row_from
 LONGEST: Final = 16 * 1024 * 1024
 """Bytes of the longest line that is read; a longer one is a bad line and is skipped without being held."""
 
+DEEPEST: Final = 100
+"""Arrays and objects inside one another, as in a policy."""
+
 STDIN: Final = "-"
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK: Final = 1024 * 1024
@@ -132,7 +135,23 @@ def _object(line: bytes) -> dict[str, Any]:
         raise NotARow(str(error) if isinstance(error, NotARow) else "not JSON: a number with too many digits") from None
     if not isinstance(value, dict):
         raise NotARow("not a JSON object")
+    if line.count(b"{") + line.count(b"[") > DEEPEST and _deeper_than(DEEPEST, value):
+        raise NotARow("nested too deep")
     return value
+
+
+def _deeper_than(depth: int, value: Any) -> bool:
+    """Whether arrays and objects nest deeper, without recursing into them."""
+    level: list[Any] = [value]
+    while level and depth >= 0:
+        depth -= 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+    return bool(level)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -44,6 +44,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
         (b'{"score": NaN}', "not JSON: NaN is no number"),
         (b'{"n": ' + b"9" * 5000 + b"}", "too many digits"),
         (b'{"a":' * 100_000, "nested too deep"),
+        (b'{"messages": [{"role": "user", "content": ' + b"[" * 300 + b"]" * 300 + b"}]}", "nested too deep"),
         (b'{"prompt": {"x": 1}}', "`prompt` is neither a text nor a list of messages"),
         (b'{"id": "a"}\x00', "not JSON"),
     ],
@@ -56,6 +57,12 @@ def test_a_bad_line_is_reported_with_place_and_reason_and_the_rest_goes_on(line:
     assert (bad.file, bad.number) == ("log.jsonl", 2)
     assert reason in bad.reason
     assert SECRET not in bad.reason
+
+
+def test_as_deep_as_a_conversation_needs_is_not_too_deep() -> None:
+    assert ids(read(b'{"id":"a","x":' + b"[" * 100 + b"]" * 100 + b"}")) == ["a"]
+    assert ids(read(b'{"id":"a","x":[' + b"[]," * 500 + b"[]]}")) == ["a"]
+    assert ids(read(b'{"id":"a","x":' + b"[" * 101 + b"]" * 101 + b"}")) == []
 
 
 def test_an_endless_line_is_a_bad_line_and_is_never_held(monkeypatch: pytest.MonkeyPatch) -> None:
