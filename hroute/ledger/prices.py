@@ -177,8 +177,9 @@ def _matches(patterns: list[str], model: str) -> bool:
 
 
 def _fits(pattern: str, model: str) -> bool:
-    if "[" in pattern or "*" in pattern[:-1]:  # rare; `fnmatch` compiles each pattern that it meets
-        return fnmatchcase(model, pattern)
+    if "[" in pattern or "*" in pattern[:-1]:
+        literal = pattern.partition("[")[0].partition("*")[0]  # first, since `fnmatch` compiles each pattern it meets
+        return model.startswith(literal) and fnmatchcase(model, pattern)
     return model.startswith(pattern[:-1]) if pattern.endswith("*") else model == pattern
 
 
