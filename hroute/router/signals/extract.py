@@ -7,21 +7,20 @@ document) puts the kind `unspecified` into `pii` (for rules and guarantees alike
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from hroute.router.signals import conversation, intent, language, purpose, score, task, tokens
 from hroute.router.signals.blocks import Block, BlockCache, blocks
+from hroute.router.signals.compiled import compiled
 from hroute.router.signals.pii import scanner_for
 from hroute.router.signals.secrets import SECRETS
 from hroute.router.signals.taints import NAMES as TAINTS
 from hroute.router.signals.taints import Finding, Found, Scanner, look, personal, unread
 from hroute.schema.policy import Policy
 from hroute.terms.message import Request, ToolResult, Unread
-from hroute.terms.pattern import Prepared, TextMatcher
+from hroute.terms.pattern import Prepared
 from hroute.terms.signal import ABSENT, SIGNALS, UNSPECIFIED, Kind, Value
 
 __all__ = ["VERSIONS", "BlockCache", "Detectors", "Extraction", "Finding"]
@@ -119,8 +118,6 @@ class Extraction:
         """What each feature contributed to the score; empty where the score was not read from a text."""
         return dict(self._assess().parts) if self._request and "score" not in self._given else {}
 
-    # -- one value -------------------------------------------------------------------------------------------------
-
     def _value(self, name: str) -> Value:
         read = _READ.get(name)
         if read is None:
@@ -158,9 +155,7 @@ class Extraction:
         prepared = self._prepared.get(test.signal)
         if prepared is None:
             prepared = self._prepared[test.signal] = Prepared(text)
-        return _compiled(self._policy).texts[key].holds(prepared)
-
-    # -- what several signals share --------------------------------------------------------------------------------
+        return compiled(self._policy).texts[key].holds(prepared)
 
     def _talk(self) -> conversation.Conversation:
         if self._conversation is None:
@@ -212,8 +207,6 @@ class Extraction:
     def _code_files(self) -> bool:
         return self._request is not None and task.has_code_files(tuple(name for name, _ in self._request.files))
 
-    # -- the extractors --------------------------------------------------------------------------------------------
-
     def _read_pii(self) -> Value:
         return personal(self._found_pii(), self._given, self._policy.signals)[0]
 
@@ -237,7 +230,7 @@ class Extraction:
         )
 
     def _read_intent(self) -> Value:
-        return _compiled(self._policy).intents.of(self._about())
+        return compiled(self._policy).intents.of(self._about())
 
     def _read_has_code(self) -> Value:
         return task.has_code(self._talk().message)
@@ -356,30 +349,3 @@ def _whole(value: Value) -> int:
 
 def _names(value: Value) -> frozenset[str]:
     return value if isinstance(value, frozenset) else frozenset()
-
-
-class _Compiled:
-    """A policy's intents and text tests, compiled once."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-        self.intents = intent.Intents(policy.intents.values())
-        self.texts = {
-            key: TextMatcher(t.any_of, t.all_of, t.matches, t.unless, t.glob) for key, t in policy.texts.items()
-        }
-
-
-_MOST_POLICIES: Final = 16
-_COMPILED: Final[OrderedDict[int, _Compiled]] = OrderedDict()
-_LOCK: Final = threading.Lock()
-
-
-def _compiled(policy: Policy) -> _Compiled:
-    """What was compiled of this very policy; it is held, so that its id stays its own."""
-    with _LOCK:
-        known = _COMPILED.get(id(policy))
-        if known is None:
-            known = _COMPILED[id(policy)] = _Compiled(policy)
-            while len(_COMPILED) > _MOST_POLICIES:
-                _COMPILED.popitem(last=False)
-    return known
