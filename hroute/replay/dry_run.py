@@ -213,6 +213,7 @@ class _Tally:
             groups=tuple(self._group(key, slot) for key, slot in sorted(self.groups.items())),
             constants=tuple(Constant(name, amount.total) for name, amount in self.constants.items()),
             total=self._total(),
+            compared=compared.compared,
             same=compared.same if has else None,
             changed=compared.changed if has else None,
             cannot_tell=compared.cannot_tell if has else self.untold,

@@ -30,6 +30,7 @@ def as_json(result: Result) -> dict[str, Any]:
             "escalated_usd": to_json(total.escalated),
             "before_usd": to_json(total.before),
         },
+        "compared": result.compared,
         "same": result.same,
         "changed": result.changed,
         "cannot_tell": result.cannot_tell,

@@ -74,7 +74,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A dry-run. `same`, `changed`, `newly_reaching` are None without a comparison; `cannot_tell` then counts the rows
+    """A dry-run. `compared` rows have a route of before: they are `same`, `changed` or `cannot_tell`. `same`, `changed`, `newly_reaching` are None without a comparison; `cannot_tell` then counts the rows
     whose way the log does not settle (`untold` always does). `unknown` counts the signals that were missing for it.
 
     `maybe_reaching` is the part of `newly_reaching` that rests on a taint nobody recorded. `assumed_output`,
@@ -95,6 +95,7 @@ class Result:
     groups: tuple[Group, ...]
     constants: tuple[Constant, ...]
     total: Total
+    compared: int
     same: int | None
     changed: int | None
     cannot_tell: int

@@ -230,7 +230,7 @@ def test_a_row_is_compared_with_where_it_says_it_went() -> None:
         {**OTHER, "model": "gpt-3"},
         FAQ,
     )
-    assert (result.same, result.changed) == (1, 2)
+    assert (result.compared, result.same, result.changed) == (3, 1, 2)
     assert {(m.before, m.after) for m in result.moves} == {("haiku", "sonnet"), ("(not in this policy)", "sonnet")}
 
 
