@@ -38,14 +38,10 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="The addresses as one JSON object.")] = False,
 ) -> int:
     """Serve until interrupted."""
-    from hroute.providers.sandbox import server
+    from hroute.providers.sandbox.server import SandboxServer
 
     played = read_script(script) if script else None
-    try:
-        running = server.SandboxServer(played, port=port)
-    except OSError as error:
-        raise UsageError(f"port {port} cannot be used: {error.strerror}", help="--port 0 takes a free one") from None
-    with running:
+    with SandboxServer(played, port=port, log=streams.talk) as running:
         _announce(running.url, as_json)
         running.wait()
     return exits.DONE
@@ -73,10 +69,13 @@ def _announce(url: str, as_json: bool) -> None:
         "ANTHROPIC_API_KEY": "sandbox",
         "OPENAI_API_KEY": "sandbox",
     }
+    pages = {"faults": f"{url}/_sandbox/faults", "calls": f"{url}/_sandbox/calls"}
     if as_json:
-        streams.emit("sandbox", {"url": url, "environment": variables})
+        streams.emit("sandbox", {"url": url, "environment": variables, "control": pages})
         return
     streams.line(f"# sandbox on {url}: answers are scripted, nothing leaves this machine")
     for name, value in variables.items():
         streams.line(f"export {name}={value}")
+    streams.line(f"# one provider of a policy: base_url: {url}/PROVIDER")
+    streams.line(f"# what came: GET {pages['calls']}      an outage: POST {pages['faults']}")
     streams.talk("Ctrl-C stops it.")

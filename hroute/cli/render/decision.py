@@ -151,7 +151,7 @@ def _facts(found: Explanation, verbose: bool) -> list[str]:
         confidence = "-" if found.decision.confidence is None else f"{found.decision.confidence:.2f}"
         lines.append(f"  score {found.decision.score:.2f}  confidence {confidence}{'      ' + parts if parts else ''}")
     for item in found.findings[:10]:
-        lines.append(_fact("found", f"{item.kind} at characters {item.start + 1}-{item.end} ({item.where})"))
+        lines.append(_fact("found", f"{item.kind} at characters {item.start}-{item.end} ({item.where})"))
     if len(found.findings) > 10:
         lines.append(_fact("", f"and {len(found.findings) - 10} more"))
     if found.assumed:
