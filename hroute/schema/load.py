@@ -49,7 +49,7 @@ def load_text(text: str | bytes, name: str = "policy.yaml") -> Loaded:
 
 def _loaded(source: Source, shape: list[Diagnostic]) -> Loaded:
     policy, found = build(source)
-    findings = sorted(_once([*shape, *found]), key=lambda finding: finding.sort_key)
+    findings = sorted(_once([*source.findings, *shape, *found]), key=lambda finding: finding.sort_key)
     if any(finding.level is Level.ERROR for finding in findings):
         policy = None
     return policy, findings, source
@@ -59,7 +59,7 @@ def _once(findings: list[Diagnostic]) -> list[Diagnostic]:
     """Without repetitions: one place is blamed once for one kind of mistake, by whoever says it first."""
     kept: dict[tuple[str, Span], Diagnostic] = {}
     for finding in findings:
-        kind = "HR01" if finding.code.startswith("HR01") else finding.code
+        kind = "HR0" if finding.code.startswith("HR0") else finding.code
         kept.setdefault((kind, finding.primary.span), finding)
     return list(kept.values())
 

@@ -59,7 +59,7 @@ def diagnose(source: Source, errors: Iterable[ShapeError], base: Path = ()) -> I
                 continue
             elif given := [key for key in alternatives if key in error.instance]:
                 message = f"{entry_name(source, path)} has both `{given[0]}` and `{given[1]}`"
-                yield finding("HR012", message, source.key_span((*path, given[1])), help="keep one of them")
+                yield finding("HR012", message, source.span((*path, given[1])), help="keep one of them")
             else:
                 missing.setdefault(path, {})[" or ".join(f"`{key}`" for key in alternatives)] = None
         elif error.validator == "additionalProperties":
@@ -298,5 +298,5 @@ def _value_span(source: Source, path: Path) -> Any:
 
 
 def _head(source: Source, path: Path) -> Any:
-    """Where to look when something is missing in the entry at `path`: its key, or the item."""
-    return source.key_span(path) if path else source.span(())
+    """Where to look when something is missing in the entry at `path`: a provider's name, else the whole entry."""
+    return source.key_span(path) if len(path) == 2 and path[0] == "providers" else source.span(path)

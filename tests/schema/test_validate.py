@@ -122,11 +122,11 @@ def test_a_blank_that_is_missing_after_a_colon_is_noticed() -> None:
         ("ledger: 5", "HR010", 9, "a path, env:NAME, or a mapping", ""),
         ("on_all_open: wait", "HR012", 14, "fail, probe_best, or wait <= DURATION", ""),
         ("gateway: {port: 99999}", "HR012", 17, "1 to 65535", ""),
-        ("default: {fallback: x}", "HR013", 1, "`route_to` or `refuse` or `split`", "default: {route_to: claude_sonnet}"),
+        ("default: {fallback: x}", "HR013", 10, "`route_to` or `refuse` or `split`", "default: {route_to: claude_sonnet}"),
         ("providers: {x: 5}", "HR010", 16, "a mapping of provider settings", ""),
         ("providers: {x: {context_window: '300'}}", "HR012", 33, "a whole number of tokens", "without quotes: 300"),
         ("providers: {x: {local: maybe}}", "HR012", 24, "not an allowed value of `local`", "true, false, network"),
-        ("providers: {x: {price: {input: 1}}}", "HR013", 17, "`price` of provider `x` has no `output`", "USD per million"),
+        ("providers: {x: {price: {input: 1}}}", "HR013", 24, "`price` of provider `x` has no `output`", "USD per million"),
         ("providers: {x: {labels: {tier: a}}}", "HR012", 26, "a name other than", ""),
         ("providers: {x: {labels: {a: 1}}}", "HR010", 29, "`a` takes a text, not the number 1", 'quote it: "1"'),
         ("guarantees: [{name: g}]", "HR013", 14, "guarantee `g` has no `only` or `never`", "only: {local: true}"),
@@ -163,7 +163,7 @@ def test_one_mistake_is_one_finding_at_its_place(line: str, code: str, column: i
         ("{name: a, condition: {}, route_to: x, fallback: [b, c], rollout: 10%, holdout: 2.5 %, hold: session}", []),
         ("{name: a, condition: {}, route_to: x, rollout: 0.1}", ["HR010"]),
         ("{name: a, condition: {}, route_to: x, rollout: 101%}", ["HR012"]),
-        ("{name: a, condition: {}, split: {x: 90, y: 10%}}", []),
+        ("{name: a, condition: {}, split: {x: 90, z: 10%}}", []),
         ("{name: a, condition: {}, split: {x: ninety}}", ["HR012"]),
         ("{name: a, condition: {}, route_to: x, validate: {attempts: 0}}", ["HR012"]),
         ("{name: a, condition: {}, route_to: x, validate: {format: yaml, agree: {}}}", ["HR012", "HR013"]),
@@ -460,3 +460,24 @@ def test_the_schemas_are_plain_json() -> None:
     for name in ("policy.schema.json", "case.schema.json"):
         text = (ROOT / "hroute/schema" / name).read_text(encoding="utf-8")
         assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("signals: {contains_pii: {trust_caller: yes}}", ["HR003"]),
+        ("routing_rules: [{name: a, condition: {contains_pii: yes}, route_to: ollama}]", ["HR003"]),
+        ("tiers: {t: [ollama, 1]}", ["HR010"]),
+        ("default: {fallback: ollama}", ["HR013"]),
+        ("default: {route_to: ollama, refuse: closed}", ["HR012"]),
+        ("providers: {ollama: {price: {input: 1}}}", ["HR013"]),
+        ("providers: {ollama: {context_window: 1_000}}", ["HR003"]),
+        ("baseline: 5", ["HR010"]),
+        ("", ["HR013"]),
+    ],
+)
+def test_reader_shape_and_builder_blame_a_place_once(text: str, codes: list[str]) -> None:
+    from hroute.schema.load import load_text
+
+    whole = text if "default" in text or "rules" in text or not text else f"{text}\ndefault: claude_sonnet"
+    assert [f.code for f in load_text(whole)[1]] == codes
