@@ -88,7 +88,11 @@ def _write(file: str, text: str) -> None:
 
 def _report(policy: str, cases: str, editor: str, loaded: Policy, as_json: bool) -> int:
     facts: dict[str, dict[str, Any]] = {
-        policy: {"provider": len(loaded.providers), "rule": len(loaded.rules), "guarantee": len(loaded.guarantees)},
+        policy: {
+            "provider": len(policies.in_use(loaded)),
+            "rule": len(loaded.rules),
+            "guarantee": len(loaded.guarantees),
+        },
         cases: {"case": _cases_in(cases)},
         editor: {},
     }

@@ -11,7 +11,7 @@ import typer
 from hroute.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
-    from hroute.schema.policy import Policy
+    from hroute.schema.policy import Policy, Provider
 
 FILE_NAME: Final = "routing-config.yaml"
 HINT: Final = "hroute init writes one"
@@ -55,3 +55,11 @@ def load(given: str | None) -> Policy:
         missing.help = HINT
         raise missing
     return check.load(path)
+
+
+def in_use(policy: Policy) -> tuple[Provider, ...]:
+    """The providers that a person means by "my providers": those declared, and of the catalogue those that serve."""
+    from hroute.router.decide import destinations
+
+    used = {name for rule in policy.all_rules for name in destinations(policy, rule)} | {policy.baseline}
+    return tuple(p for p in policy.providers.values() if not p.catalogued or p.name in used)

@@ -30,7 +30,7 @@ def status(
 ) -> int:
     """Resolve what each provider names, show what is there and what is missing."""
     loaded = policies.load(policy)
-    found = [_facts(provider) for provider in loaded.providers.values()]
+    found = [_facts(provider) for provider in policies.in_use(loaded)]
     if as_json:
         for facts in found:
             streams.emit("status", facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from hroute.cli.render import values
@@ -68,19 +68,17 @@ def junit(report: Report) -> str:
 
 
 def suggestions(report: Report) -> str:
-    """Cases for everything that is not covered, as YAML to paste; each of them passes."""
+    """Cases for everything that is not covered, as YAML to paste; each says what the policy does today."""
     missing = report.coverage.missing if report.coverage is not None else ()
     written = [goal for goal in missing if _sayable(goal)]
     left = [goal for goal in missing if not _sayable(goal)]
-    lines = [
-        "# What no case exercises yet: give each a better name and paste it under `cases:`."
-        if written
-        else "# Every outcome is covered."
-    ]
+    if not missing:
+        return "# Every outcome is covered."
+    lines = ["# What no case exercises yet. Read each, give it a better name, and paste it under `cases:`."]
     lines += [] if report.outcomes or not written else ["cases:"]
     for goal in written:
-        lines += _suggestion(goal)
-    lines += [f"# not as signals: {visible(goal.text)} ({_at(goal)})" for goal in left]
+        lines += _suggestion(report, goal)
+    lines += [f"# needs a text that you write: {visible(goal.text)} ({_at(goal)})" for goal in left]
     return "\n".join(lines)
 
 
@@ -202,22 +200,33 @@ def _sayable(goal: Goal) -> bool:
     return not any("~" in name for name in goal.given)
 
 
-def _suggestion(goal: Goal) -> list[str]:
-    name = (
-        goal.text.replace("`", "'")
-        .replace(" never chosen", " is chosen")
-        .replace(": the fallback is never exercised", "")
-    )
-    expect: Mapping[str, Any] = {"tries": list(goal.tries)} if goal.sort == "fallbacks" else _expectation(goal)
+def _suggestion(report: Report, goal: Goal) -> list[str]:
+    from hroute.router.analysis.cases import Case, run_case
+
+    assert goal.rule.spans
+    place = goal.span or next(iter(goal.rule.spans.values()))
+    outcome = run_case(report.compiled, Case("", goal.given, {}, place))
+    tries: dict[str, Any] = {"tries": list(outcome.tries)} if goal.sort == "fallbacks" else {}
+    expect = {"rule": outcome.decision.rule.name, **tries}
     return [
-        f"  - name: {json.dumps(visible(name), ensure_ascii=False)}",
+        f"  - name: {json.dumps(_title(goal), ensure_ascii=False)}",
         f"    given: {json.dumps(values.plain(goal.given), ensure_ascii=False)}",
         f"    expect: {json.dumps(expect, ensure_ascii=False)}",
     ]
 
 
-def _expectation(goal: Goal) -> dict[str, Any]:
-    return {"rule": goal.rule.name}
+def _title(goal: Goal) -> str:
+    """What the case would show, out of what is missing."""
+    title = visible(goal.text).replace("`", "'")
+    for missing, shown in (
+        (" never chosen", " is chosen"),
+        (" never true where it decides", " decides by being true in"),
+        (" never false where it decides", " decides by being false in"),
+        (": the fallback is never exercised", " when it fails"),
+        (": the refusal is never exercised", " when it fails"),
+    ):
+        title = title.replace(missing, shown)
+    return title
 
 
 def _beside(left: str, right: str, column: int) -> str:
