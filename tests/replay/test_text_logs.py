@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hroute.replay import dry_run, report
+from hroute.replay import dry_run, redecide, report
 from hroute.replay.readers import jsonl
 from hroute.replay.result import Result
 from hroute.router.explanation import explain
@@ -135,6 +135,26 @@ def test_messages_that_come_again_are_decided_as_if_they_came_once() -> None:
         run(built, [json.dumps(row)], each=alone.append)
     assert together == alone
     assert {line["route_to"] for line in together} == {"haiku", "home", "sonnet"}
+
+
+def test_a_message_that_comes_again_is_read_once_whoever_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    class Counted(redecide.Extraction):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            made.append(arguments)
+            super().__init__(*arguments, **more)
+
+    monkeypatch.setattr(redecide, "Extraction", Counted)
+    run(policy([]), (json.dumps({"prompt": "Hello", "session": f"s{n}", "id": f"{n}"}) for n in range(5)))
+    assert len(made) == 1
+
+
+def test_what_a_cache_held_is_not_counted_twice_where_the_prompt_is_estimated() -> None:
+    built = policy([])
+    whole = run(built, [json.dumps({"prompt": "word " * 400})]).total.cost
+    cached = run(built, [json.dumps({"prompt": "word " * 400, "cache_read_tokens": 100})]).total.cost
+    assert whole == cached, "without a price of its own a cached token costs what any token costs"
 
 
 def test_a_row_near_a_cut_of_the_score_is_counted() -> None:
