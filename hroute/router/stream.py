@@ -16,7 +16,7 @@ from hroute.terms.outcome import Failure, Outcome
 from hroute.terms.usage import Usage
 from hroute.wire.sequence import Assembly, pieces
 
-NO_END = Failure(Outcome.TRANSPORT, "the stream ended without its terminal event")
+NO_END = Failure(Outcome.BAD_CONTENT, "the stream ended without its terminal event", code="cut_off")
 
 
 def failure_of(error: Exception) -> Failure:

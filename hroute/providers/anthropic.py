@@ -1,0 +1,89 @@
+"""Anthropic through its own SDK: the messages API, with the outcome table of its errors."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hroute.providers import transport
+from hroute.providers.outcomes import Row
+from hroute.providers.protocol import Capabilities, Target
+from hroute.providers.stainless import Reader, StainlessPlugin
+from hroute.terms.message import Reply, Request
+from hroute.terms.outcome import Outcome
+from hroute.wire import anthropic as wire
+from hroute.wire import anthropic_stream
+
+ROWS: Final = (
+    Row(Outcome.CAPACITY, code="overloaded_error"),
+    Row(Outcome.CAPACITY, code="rate_limit_error"),
+    Row(Outcome.CREDENTIAL, code="authentication_error"),
+    Row(Outcome.CREDENTIAL, code="billing_error"),
+    Row(Outcome.CREDENTIAL, code="permission_error"),
+    Row(Outcome.CREDENTIAL, code="not_found_error"),
+    Row(Outcome.CAPABILITY, code="request_too_large"),
+    Row(Outcome.CREDENTIAL, 429, words=("spend limit",)),
+)
+"""https://docs.anthropic.com/en/api/errors."""
+
+EXCEPTIONS: Final = {
+    "APIConnectionError": Outcome.TRANSPORT,
+    "APITimeoutError": Outcome.TIMEOUT,
+    "APIResponseValidationError": Outcome.SERVER,
+    "APIWebhookValidationError": Outcome.SERVER,
+    "APIError": Outcome.SERVER,
+    "CredentialsError": Outcome.CREDENTIAL,
+    "IdentityTokenFileError": Outcome.CREDENTIAL,
+    "WorkloadIdentityError": Outcome.CREDENTIAL,
+    "RetryableError": Outcome.SERVER,
+    "AnthropicError": Outcome.SERVER,
+    # Classes that say more than their status: an account, not the request, is in the way.
+    "ContractSpendLimitReachedError": Outcome.CREDENTIAL,
+    "EnforcedSpendLimitReachedError": Outcome.CREDENTIAL,
+    "LinkedOrganizationSpendLimitReachedError": Outcome.CREDENTIAL,
+    "LinkedOrganizationBillingUnavailableError": Outcome.CREDENTIAL,
+    "OrganizationOnHoldError": Outcome.CREDENTIAL,
+    "OrganizationTypeNotSupportedError": Outcome.CREDENTIAL,
+    "ParentOrganizationRequiredError": Outcome.CREDENTIAL,
+    "CMEKKeyDisabledError": Outcome.CREDENTIAL,
+    "CMEKKeyNetworkBlockedError": Outcome.CREDENTIAL,
+}
+
+PARAMS: Final = frozenset(
+    {"temperature", "top_p", "top_k", "stop", "thinking", "effort", "tool_choice", "parallel_tool_calls", "metadata", "service_tier"}
+)  # fmt: skip
+
+
+class AnthropicPlugin(StainlessPlugin):
+    name = "anthropic"
+    capabilities = Capabilities(thinking=True, default_base_url="https://api.anthropic.com")
+    rows = ROWS
+    exceptions = EXCEPTIONS
+    params = PARAMS
+
+    def make(self, target: Target, http_client: Any, *, asynchronous: bool) -> Any:
+        import anthropic
+
+        transport.quiet("anthropic")
+        kind: Any = anthropic.AsyncAnthropic if asynchronous else anthropic.Anthropic
+        client = kind(
+            api_key=target.api_key or "none",
+            base_url=transport.base_url(target),
+            http_client=http_client,
+            max_retries=0,
+            timeout=None,
+            open_telemetry=False,
+        )
+        client._custom_headers = {}  # ANTHROPIC_CUSTOM_HEADERS: the environment adds nothing to a request
+        return client
+
+    def resource(self, client: Any) -> Any:
+        return client.messages
+
+    def body(self, target: Target, request: Request) -> dict[str, Any]:
+        return wire.emit_request(request, target.model)
+
+    def parse(self, body: Any) -> Reply:
+        return wire.parse_reply(body)
+
+    def reader(self) -> Reader:
+        return anthropic_stream.Reader()

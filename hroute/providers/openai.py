@@ -1,0 +1,89 @@
+"""OpenAI and everything that speaks its chat completions (DeepSeek, vLLM, llama.cpp, LM Studio) through the OpenAI SDK."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hroute.providers import transport
+from hroute.providers.outcomes import Row
+from hroute.providers.protocol import Capabilities, Target
+from hroute.providers.stainless import Reader, StainlessPlugin
+from hroute.terms.message import Reply, Request
+from hroute.terms.outcome import Outcome
+from hroute.wire import openai_chat as wire
+from hroute.wire import openai_chat_stream
+
+OWN_ADDRESS: Final = "https://api.openai.com/v1"
+
+ROWS: Final = (
+    Row(Outcome.CREDENTIAL, code="insufficient_quota"),
+    Row(Outcome.CREDENTIAL, code="billing_hard_limit_reached"),
+    Row(Outcome.CREDENTIAL, code="billing_not_active"),
+    Row(Outcome.CREDENTIAL, code="model_not_found"),
+    Row(Outcome.CREDENTIAL, code="invalid_api_key"),
+    Row(Outcome.CAPABILITY, code="context_length_exceeded"),
+    Row(Outcome.CAPABILITY, code="exceed_context_size_error"),
+    Row(Outcome.CAPABILITY, code="string_above_max_length"),
+    Row(Outcome.CAPACITY, code="rate_limit_exceeded"),
+    Row(Outcome.CAPACITY, code="server_is_overloaded"),
+    Row(Outcome.CAPACITY, code="slow_down"),
+    Row(Outcome.CAPACITY, code="rate_limit_error"),
+)
+"""https://platform.openai.com/docs/guides/error-codes; `exceed_context_size_error` is llama.cpp's."""
+
+EXCEPTIONS: Final = {
+    "APIConnectionError": Outcome.TRANSPORT,
+    "APITimeoutError": Outcome.TIMEOUT,
+    "APIResponseValidationError": Outcome.SERVER,
+    "APIError": Outcome.SERVER,
+    "LengthFinishReasonError": Outcome.BAD_CONTENT,
+    "ContentFilterFinishReasonError": Outcome.BAD_CONTENT,
+    "InvalidWebhookSignatureError": Outcome.SERVER,
+    "WebSocketConnectionClosedError": Outcome.TRANSPORT,
+    "WebSocketQueueFullError": Outcome.CAPACITY,
+    "SubjectTokenProviderError": Outcome.CREDENTIAL,
+    "OpenAIError": Outcome.SERVER,
+}
+
+PARAMS: Final = frozenset(
+    {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop", "effort", "tool_choice",
+     "parallel_tool_calls", "metadata", "service_tier"}
+)  # fmt: skip
+
+
+class OpenAIPlugin(StainlessPlugin):
+    name = "openai"
+    capabilities = Capabilities(default_base_url=OWN_ADDRESS)
+    rows = ROWS
+    exceptions = EXCEPTIONS
+    params = PARAMS
+
+    def make(self, target: Target, http_client: Any, *, asynchronous: bool) -> Any:
+        import openai
+
+        transport.quiet("openai")
+        kind: Any = openai.AsyncOpenAI if asynchronous else openai.OpenAI
+        client = kind(
+            api_key=target.api_key or "none",
+            base_url=transport.base_url(target),
+            http_client=http_client,
+            max_retries=0,
+            timeout=None,
+        )
+        # OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS: the environment adds nothing to a request
+        client.organization = client.project = None
+        client._custom_headers = {}
+        return client
+
+    def resource(self, client: Any) -> Any:
+        return client.chat.completions
+
+    def body(self, target: Target, request: Request) -> dict[str, Any]:
+        limit_key = "max_completion_tokens" if target.base_url in (None, OWN_ADDRESS) else "max_tokens"
+        return wire.emit_request(request, target.model, limit_key=limit_key)
+
+    def parse(self, body: Any) -> Reply:
+        return wire.parse_reply(body)
+
+    def reader(self) -> Reader:
+        return openai_chat_stream.Reader()

@@ -1,0 +1,107 @@
+"""What a vendor's answer means to the router: the table every HTTP vendor shares, and how a vendor's own rows go before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hroute.terms.outcome import Failure, Outcome
+
+BY_STATUS: Final[Mapping[int, Outcome]] = {
+    401: Outcome.CREDENTIAL,
+    402: Outcome.CREDENTIAL,
+    403: Outcome.CREDENTIAL,
+    404: Outcome.CREDENTIAL,
+    408: Outcome.TIMEOUT,
+    409: Outcome.SERVER,
+    410: Outcome.CREDENTIAL,
+    413: Outcome.CAPABILITY,
+    429: Outcome.CAPACITY,
+    499: Outcome.TRANSPORT,
+    529: Outcome.CAPACITY,
+}
+"""Status -> outcome; other 4xx are the caller's fault, all else (3xx too: nobody is followed) is the server's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a vendor's table. All that is given must fit: `status`, `code` (the vendor's type or code, exactly), and
+    `words`, one of which stands in the vendor's message (which is read here and kept nowhere)."""
+
+    outcome: Outcome
+    status: int | None = None
+    code: str | None = None
+    words: tuple[str, ...] = ()
+
+    def fits(self, status: int | None, codes: Iterable[str], message: str) -> bool:
+        if self.status is not None and self.status != status:
+            return False
+        if self.code is not None and self.code not in codes:
+            return False
+        return not self.words or any(word in message for word in self.words)
+
+
+TOO_LONG: Final = (
+    "prompt is too long", "context length", "context_length", "context window", "context size", "maximum context", "too many tokens",
+    "exceeds the available context", "input is too long", "exceed context limit",
+)  # fmt: skip
+"""How vendors and local servers say that a prompt does not fit."""
+
+NO_CREDIT: Final = ("credit balance", "insufficient balance", "insufficient_quota", "exceeded your current quota", "billing hard limit")  # fmt: skip
+
+COMMON: Final = (
+    Row(Outcome.CAPABILITY, 400, words=TOO_LONG),
+    Row(Outcome.CAPABILITY, 422, words=TOO_LONG),
+    Row(Outcome.CREDENTIAL, 400, words=NO_CREDIT),
+    Row(Outcome.CREDENTIAL, 429, words=NO_CREDIT),
+    Row(Outcome.CAPABILITY, 400, words=("does not support tools", "does not support image", "does not support thinking", "tool use is not supported")),
+)  # fmt: skip
+
+
+def outcome_of(rows: Iterable[Row], status: int | None, codes: tuple[str, ...], message: str) -> Outcome:
+    """The outcome of a vendor's error answer: the first row that fits, else by its status."""
+    lowered = message.lower()
+    for row in (*rows, *COMMON):
+        if row.fits(status, codes, lowered):
+            return row.outcome
+    if status is None:
+        return Outcome.SERVER
+    return BY_STATUS.get(status) or (Outcome.CALLER_FAULT if 400 <= status < 500 else Outcome.SERVER)
+
+
+def failure(outcome: Outcome, status: int | None, codes: tuple[str, ...], headers: Mapping[str, str]) -> Failure:
+    """A failure that tells status and the vendor's code, and nothing else of what the vendor wrote."""
+    code = next(
+        (c for c in codes if c and len(c) <= 60 and c.replace("_", "").replace("-", "").replace(".", "").isalnum()),
+        None,
+    )
+    said = f"{status} {code}" if status and code else str(status or code or outcome)
+    return Failure(outcome, said.replace("_", " "), status, code, retry_after(headers))
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds that a vendor asks to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    raw = headers.get("retry-after")
+    seconds = _number(raw)
+    if seconds is not None or raw is None:
+        return seconds
+    from email.utils import parsedate_to_datetime
+
+    try:
+        at = parsedate_to_datetime(raw).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, at - (time.time() if now is None else now))
+
+
+def _number(raw: str | None) -> float | None:
+    try:
+        value = float(raw) if raw is not None else None
+    except ValueError:
+        return None
+    return value if value is not None and 0 <= value < 1e9 else None

@@ -1,0 +1,247 @@
+"""What the SDKs of Anthropic and OpenAI have in common (one generator wrote both): how they are called, and how they fail.
+
+The SDK authenticates, sends and maps errors to its classes; the body is ours and the reply's bytes are read by
+`hroute.wire`, so that nothing is lost between two message models. Retries of the SDK are off: the router's ladder retries.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+from hroute.providers import transport
+from hroute.providers.outcomes import Row, failure, outcome_of
+from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
+from hroute.providers.timer import Timer, timed
+from hroute.terms.message import Done, Event, Reply, Request, StopReason, TextDelta, ThinkingDelta, ToolUseDelta
+from hroute.terms.outcome import Failure, Outcome
+from hroute.wire.fields import Malformed, VendorFault, loads
+
+NO_END: Final = Failure(Outcome.BAD_CONTENT, "the stream ended without its terminal event", code="cut_off")
+
+
+class Reader(Protocol):
+    """A dialect's stream machine (`hroute.wire`)."""
+
+    def feed(self, chunk: bytes) -> list[Event]: ...
+
+    def end(self) -> list[Event]: ...
+
+
+class StainlessPlugin:
+    """Base of the two adapters. A subclass says how a client is made, what a body is, and what errors mean.
+
+    `exceptions` names every class of the SDK that bears no status, and those that say more than theirs; `rows` are the vendor's own lines of the outcome table;
+    `params` are the parameters that the dialect carries.
+    """
+
+    name: str
+    capabilities: Capabilities
+    rows: tuple[Row, ...] = ()
+    exceptions: Mapping[str, Outcome] = {}
+    params: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self._clients: dict[object, Any] = {}
+        self._aclients: weakref.WeakKeyDictionary[Any, dict[object, Any]] = weakref.WeakKeyDictionary()
+
+    # -- what a subclass says ----------------------------------------------------------------------------------------
+
+    def make(self, target: Target, http_client: Any, *, asynchronous: bool) -> Any:
+        """A client of the SDK on `http_client`."""
+        raise NotImplementedError
+
+    def resource(self, client: Any) -> Any:
+        """Where `create` lives."""
+        raise NotImplementedError
+
+    def body(self, target: Target, request: Request) -> dict[str, Any]:
+        """The JSON body, `model` and `messages` among it."""
+        raise NotImplementedError
+
+    def parse(self, body: Any) -> Reply:
+        raise NotImplementedError
+
+    def reader(self) -> Reader:
+        raise NotImplementedError
+
+    # -- the protocol of a plugin --------------------------------------------------------------------------------------
+
+    def send(self, target: Target, request: Request, permit: Permit) -> Reply:
+        arguments = self._arguments(target, request, stream=False)
+        permit.spend(target.name)
+        with self._mapped():
+            create = self.resource(self._client(target)).with_raw_response.create
+            with timed(Timer(target, stream=False)):
+                response = create(**arguments)
+            return self.parse(loads(response.http_response.content))
+
+    def stream(self, target: Target, request: Request, permit: Permit) -> Iterator[Event]:
+        arguments = self._arguments(target, request, stream=True)
+        permit.spend(target.name)
+        return self._stream(target, arguments)
+
+    async def asend(self, target: Target, request: Request, permit: Permit) -> Reply:
+        arguments = self._arguments(target, request, stream=False)
+        permit.spend(target.name)
+        with self._mapped():
+            create = self.resource(self._aclient(target)).with_raw_response.create
+            with timed(Timer(target, stream=False)):
+                response = await create(**arguments)
+            return self.parse(loads(response.http_response.content))
+
+    def astream(self, target: Target, request: Request, permit: Permit) -> AsyncIterator[Event]:
+        arguments = self._arguments(target, request, stream=True)
+        permit.spend(target.name)
+        return self._astream(target, arguments)
+
+    def close(self) -> None:
+        """Close the connections of the synchronous clients."""
+        while self._clients:
+            self._clients.popitem()[1].close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop's clients."""
+        mine = self._aclients.pop(_loop(), {})
+        for client in mine.values():
+            await client.close()
+
+    # -- how ------------------------------------------------------------------------------------------------------------
+
+    def _stream(self, target: Target, arguments: dict[str, Any]) -> Iterator[Event]:
+        timer, reader = Timer(target, stream=True), self.reader()
+        with self._mapped():
+            opening = self.resource(self._client(target)).with_streaming_response.create(**arguments)
+            with timed(timer):
+                response = opening.__enter__()
+            try:
+                for chunk in response.iter_bytes():
+                    for event in reader.feed(chunk):
+                        heard(event, timer)
+                        yield event
+                        if isinstance(event, Done):
+                            return
+                yield from ended(reader.end())
+            finally:
+                opening.__exit__(None, None, None)
+
+    async def _astream(self, target: Target, arguments: dict[str, Any]) -> AsyncIterator[Event]:
+        timer, reader = Timer(target, stream=True), self.reader()
+        with self._mapped():
+            opening = self.resource(self._aclient(target)).with_streaming_response.create(**arguments)
+            with timed(timer):
+                response = await opening.__aenter__()
+            try:
+                async for chunk in response.iter_bytes():
+                    for event in reader.feed(chunk):
+                        heard(event, timer)
+                        yield event
+                        if isinstance(event, Done):
+                            return
+                for event in ended(reader.end()):
+                    yield event
+            finally:
+                await opening.__aexit__(None, None, None)
+
+    def _arguments(self, target: Target, request: Request, *, stream: bool) -> dict[str, Any]:
+        """Arguments of `create`: what it demands by name, the rest as it stands (its signature changes with each SDK)."""
+        body = self.body(target, with_params(self.name, self.params, target, replace(request, stream=stream)))
+        named: dict[str, Any] = {
+            key: body.pop(key) for key in ("model", "messages", "max_tokens", "stream") if key in body
+        }
+        return {**named, "extra_body": body}
+
+    def _client(self, target: Target) -> Any:
+        key = _identity(target)
+        if key not in self._clients:
+            made = self.make(target, transport.client(target, "httpx2"), asynchronous=False)
+            self._clients.setdefault(key, made)
+        return self._clients[key]
+
+    def _aclient(self, target: Target) -> Any:
+        mine = self._aclients.setdefault(_loop(), {})
+        key = _identity(target)
+        if key not in mine:
+            mine[key] = self.make(target, transport.aclient(target, "httpx2"), asynchronous=True)
+        return mine[key]
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        """Whatever the SDK, its HTTP library or the reply's bytes raise becomes a ProviderError that quotes nothing."""
+        try:
+            yield
+        except ProviderError:
+            raise
+        except Exception as error:
+            raise ProviderError(self.failure_of(error)) from None
+
+    def failure_of(self, error: BaseException) -> Failure:
+        """What an exception of the SDK, of its HTTP library or of our reader is to the router."""
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int):
+            return self._of_status(error, status)
+        if isinstance(error, VendorFault):
+            outcome = outcome_of(self.rows, error.status or None, (error.type,), "")
+            return failure(outcome, error.status or None, (error.type,), {})
+        if isinstance(error, Malformed):
+            return Failure(Outcome.SERVER, "the reply is not what the vendor's wire prescribes", code="malformed")
+        for one in (error.__cause__, error):
+            if one is not None and (known := transport.failure_of(one)) is not None:
+                return known
+        names = (kind.__name__ for kind in type(error).__mro__)
+        outcome = next((self.exceptions[n] for n in names if n in self.exceptions), Outcome.SERVER)
+        return Failure(outcome, f"the SDK failed with {type(error).__name__}", code=type(error).__name__)
+
+    def _of_status(self, error: BaseException, status: int) -> Failure:
+        body = getattr(error, "body", None)
+        inner = body.get("error", body) if isinstance(body, Mapping) else None
+        told = inner if isinstance(inner, Mapping) else {}
+        codes = tuple(str(told[key]) for key in ("code", "type") if told.get(key))
+        message = told.get("message") or getattr(error, "message", "")
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        outcome = self.exceptions.get(type(error).__name__) or outcome_of(self.rows, status, codes, str(message))
+        return failure(outcome, status, codes, headers)
+
+
+def with_params(plugin: str, known: frozenset[str], target: Target, request: Request) -> Request:
+    """`request` with the provider's own parameters under the caller's. What the plugin cannot carry is refused, by name."""
+    params = {**target.params, **request.params}
+    limit = params.pop("max_tokens", None)
+    for name in params:
+        if name not in known:
+            raise ProviderError(
+                Failure(
+                    Outcome.CAPABILITY,
+                    f"plugin {plugin} does not know the parameter `{name}`",
+                    code="unknown_parameter",
+                )
+            )
+    asked = request.max_tokens if request.max_tokens is not None else limit
+    return replace(request, params=params, max_tokens=asked if isinstance(asked, int) else None)
+
+
+def heard(event: Event, timer: Timer) -> None:
+    """The first event that says something ends the wait for the first token."""
+    if isinstance(event, ToolUseDelta) or (isinstance(event, (TextDelta, ThinkingDelta)) and event.text):
+        timer.said()
+
+
+def ended(events: list[Event]) -> Iterator[Event]:
+    """The last events of a stream whose connection was closed. Raises ProviderError where the reply was cut off."""
+    for event in events:
+        if isinstance(event, Done) and event.reply.stop is StopReason.TRUNCATED:
+            raise ProviderError(NO_END)
+        yield event
+
+
+def _identity(target: Target) -> object:
+    return (target.name, target.base_url, target.api_key, target.local)
+
+
+def _loop() -> Any:
+    from asyncio import get_running_loop
+
+    return get_running_loop()

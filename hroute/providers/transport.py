@@ -1,0 +1,359 @@
+"""The one place that builds HTTP clients: explicit address, no environment, no redirects, checked peer, our own timeouts.
+
+The vendors' SDKs ride on two generations of one library (httpx for ollama; httpx2 for anthropic and openai), so the
+classes are made once for each. What is ours sits below the client, where the socket is: a connection of a provider that
+claims to be local is made only to an address that is, and each read waits as long as the call's `Timer` allows.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any, Final, Literal
+
+from hroute.errors import UsageError
+from hroute.providers.protocol import Target
+from hroute.providers.timer import CURRENT, Timer
+from hroute.terms import locality
+from hroute.terms.outcome import Failure, Outcome
+
+Family = Literal["httpx", "httpx2"]
+
+_CORE: Final = {"httpx": "httpcore", "httpx2": "httpcore2"}
+_MAX_CONNECTIONS: Final = 1000
+_KEEPALIVE_SECONDS: Final = 60.0
+
+
+def client_options(target: Target, family: Family, *, asynchronous: bool) -> dict[str, Any]:
+    """Arguments for an httpx client of `family`: for an SDK that insists on making the client itself."""
+    made = _classes(family)
+    kind = made.AsyncTransport if asynchronous else made.Transport
+    return {"transport": kind(target), "trust_env": False, "follow_redirects": False, "timeout": None}
+
+
+def client(target: Target, family: Family) -> Any:
+    """A synchronous client for the address of `target`."""
+    return import_module(family).Client(**client_options(target, family, asynchronous=False))
+
+
+def aclient(target: Target, family: Family) -> Any:
+    """An asynchronous client for the address of `target`."""
+    return import_module(family).AsyncClient(**client_options(target, family, asynchronous=True))
+
+
+def base_url(target: Target) -> str:
+    """The address for an SDK: a unix socket is spoken to as `http://localhost`. Raises UsageError where there is none."""
+    if target.base_url is None:
+        raise UsageError(f"provider {target.name} has no base_url")
+    if _unix_path(target) is not None:
+        return "http://localhost"
+    return target.base_url if "://" in target.base_url else f"http://{target.base_url}"
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """What an error of either httpx generation is to the router; None where it is none of theirs."""
+    for known in _mro_names(error):
+        found = EXCEPTIONS.get(known)
+        if found is not None:
+            return Failure(found, _told(known, str(error).lower()), code=known)
+    return None
+
+
+def _told(kind: str, said: str) -> str:
+    """What went wrong, for a person: the system's words are looked at for the two mistakes that people make."""
+    if "refused" in said:
+        return "connection refused"
+    if any(words in said for words in ("name or service", "nodename", "name resolution", "getaddrinfo")):
+        return "the host name is not known"
+    return _MESSAGES.get(kind, "the connection failed")
+
+
+EXCEPTIONS: Final[dict[str, Outcome]] = {
+    "ConnectTimeout": Outcome.TIMEOUT,
+    "ReadTimeout": Outcome.TIMEOUT,
+    "WriteTimeout": Outcome.TIMEOUT,
+    "PoolTimeout": Outcome.TIMEOUT,
+    "TimeoutException": Outcome.TIMEOUT,
+    "ConnectError": Outcome.TRANSPORT,
+    "ReadError": Outcome.TRANSPORT,
+    "WriteError": Outcome.TRANSPORT,
+    "CloseError": Outcome.TRANSPORT,
+    "NetworkError": Outcome.TRANSPORT,
+    "RemoteProtocolError": Outcome.TRANSPORT,
+    "LocalProtocolError": Outcome.TRANSPORT,
+    "ProtocolError": Outcome.TRANSPORT,
+    "ProxyError": Outcome.TRANSPORT,
+    "UnsupportedProtocol": Outcome.TRANSPORT,
+    "TransportError": Outcome.TRANSPORT,
+    "DecodingError": Outcome.SERVER,
+    "TooManyRedirects": Outcome.SERVER,
+    "RequestError": Outcome.TRANSPORT,
+    "HTTPStatusError": Outcome.SERVER,
+    "HTTPError": Outcome.TRANSPORT,
+    "InvalidURL": Outcome.TRANSPORT,
+    "StreamError": Outcome.TRANSPORT,
+    "StreamClosed": Outcome.TRANSPORT,
+    "StreamConsumed": Outcome.TRANSPORT,
+    "ResponseNotRead": Outcome.TRANSPORT,
+    "RequestNotRead": Outcome.TRANSPORT,
+    "CookieConflict": Outcome.TRANSPORT,
+    "SSEError": Outcome.SERVER,
+}
+"""Every exception class of httpx and httpx2, by name; a test walks them."""
+
+_MESSAGES: Final = {
+    "ConnectTimeout": "no connection in time",
+    "ReadTimeout": "no answer in time",
+    "WriteTimeout": "the request could not be sent in time",
+    "PoolTimeout": "no free connection in time",
+    "ConnectError": "cannot connect",
+    "ReadError": "the connection broke off",
+    "RemoteProtocolError": "the connection broke off",
+    "WriteError": "the connection broke off",
+}
+
+
+def quiet(*loggers: str) -> None:
+    """Keep an SDK from logging requests: their debug lines hold whole prompts, and an environment variable turns them on."""
+    for name in (*loggers, "httpx", "httpx2", "httpcore", "httpcore2"):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.WARNING))
+
+
+def admitted(host: str, claim: bool | str) -> tuple[str, ...]:
+    """The addresses of `host` that a provider with this `local:` claim may be dialled at: all of them, or none.
+
+    One that claims nothing is dialled by name. Raises PermissionError where any address is not as near as claimed.
+    """
+    if not claim:
+        return (host,)
+    near = ("machine",) if claim is True else ("machine", "network")
+    found = _addresses(host)
+    if not found or any(locality.of_ip(ip) not in near for ip in found):
+        raise PermissionError(f"{host} is not a local address")
+    return found
+
+
+def _addresses(host: str) -> tuple[str, ...]:
+    if locality.of_ip(host) != "cloud":
+        return (host,)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _unix_path(target: Target) -> str | None:
+    scheme, _, path = (target.base_url or "").partition(":")
+    if scheme == "unix":
+        return "/" + path.lstrip("/")
+    if scheme in ("http+unix", "unix+http"):
+        return path.removeprefix("//").partition("/")[0].replace("%2F", "/").replace("%2f", "/")
+    return None
+
+
+def _mro_names(error: BaseException) -> list[str]:
+    known = ("httpx", "httpx2", "httpcore", "httpcore2")
+    return [kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in known]
+
+
+@cache
+def _classes(family: Family) -> SimpleNamespace:
+    """Transports, backends and streams on the base classes of one generation."""
+    http: Any = import_module(family)
+    core: Any = import_module(_CORE[family])
+
+    def limit(given: float | None, of: Callable[[Timer], float], late: type[Exception]) -> float | None:
+        timer = CURRENT.get()
+        if timer is None:
+            return given
+        left = of(timer)
+        if left <= 0:
+            raise late("out of time")
+        return left
+
+    class Stream(core.NetworkStream):  # type: ignore[misc]
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+            return self._inner.read(max_bytes, limit(timeout, Timer.read, core.ReadTimeout))
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            self._inner.write(buffer, limit(timeout, Timer.read, core.WriteTimeout))
+
+        def close(self) -> None:
+            self._inner.close()
+
+        def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
+            left = limit(timeout, Timer.connect, core.ConnectTimeout)
+            return Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+
+        def get_extra_info(self, info: str) -> Any:
+            return self._inner.get_extra_info(info)
+
+    class AsyncStream(core.AsyncNetworkStream):  # type: ignore[misc]
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+            return await self._inner.read(max_bytes, limit(timeout, Timer.read, core.ReadTimeout))
+
+        async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            await self._inner.write(buffer, limit(timeout, Timer.read, core.WriteTimeout))
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+
+        async def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
+            left = limit(timeout, Timer.connect, core.ConnectTimeout)
+            return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, left))
+
+        def get_extra_info(self, info: str) -> Any:
+            return self._inner.get_extra_info(info)
+
+    class Backend(core.NetworkBackend):  # type: ignore[misc]
+        def __init__(self, claim: bool | str) -> None:
+            self._inner = core.SyncBackend()
+            self._claim = claim
+
+        def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> Any:
+            return Stream(_first(host, self._claim, core, lambda ip: self._dial(ip, port, timeout, more)))
+
+        def connect_unix_socket(self, path: str, timeout: float | None = None, **more: Any) -> Any:
+            left = limit(timeout, Timer.connect, core.ConnectTimeout)
+            return Stream(self._inner.connect_unix_socket(path, left, **more))
+
+        def sleep(self, seconds: float) -> None:
+            self._inner.sleep(seconds)
+
+        def _dial(self, ip: str, port: int, timeout: float | None, more: Any) -> Any:
+            return self._inner.connect_tcp(ip, port, limit(timeout, Timer.connect, core.ConnectTimeout), **more)
+
+    class AsyncBackend(core.AsyncNetworkBackend):  # type: ignore[misc]
+        def __init__(self, claim: bool | str) -> None:
+            self._inner = core.AnyIOBackend()
+            self._claim = claim
+
+        async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> Any:
+            error: Exception = core.ConnectError("no address")
+            for ip in await _in_thread(host, self._claim, core):
+                try:
+                    left = limit(timeout, Timer.connect, core.ConnectTimeout)
+                    return AsyncStream(await self._inner.connect_tcp(ip, port, left, **more))
+                except core.ConnectError as failed:
+                    error = failed
+            raise error
+
+        async def connect_unix_socket(self, path: str, timeout: float | None = None, **more: Any) -> Any:
+            left = limit(timeout, Timer.connect, core.ConnectTimeout)
+            return AsyncStream(await self._inner.connect_unix_socket(path, left, **more))
+
+        async def sleep(self, seconds: float) -> None:
+            await self._inner.sleep(seconds)
+
+    class Body(http.SyncByteStream):  # type: ignore[misc]
+        def __init__(self, inner: Any, timer: Timer | None) -> None:
+            self._inner = inner
+            self._timer = timer
+
+        def __iter__(self) -> Iterator[bytes]:
+            chunks = iter(self._inner)
+            while True:
+                token = CURRENT.set(self._timer)
+                try:
+                    chunk = next(chunks, None)
+                finally:
+                    CURRENT.reset(token)
+                if chunk is None:
+                    return
+                yield chunk
+
+        def close(self) -> None:
+            self._inner.close()
+
+    class AsyncBody(http.AsyncByteStream):  # type: ignore[misc]
+        def __init__(self, inner: Any, timer: Timer | None) -> None:
+            self._inner = inner
+            self._timer = timer
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            chunks = aiter(self._inner)
+            while True:
+                token = CURRENT.set(self._timer)
+                try:
+                    chunk = await anext(chunks, None)
+                finally:
+                    CURRENT.reset(token)
+                if chunk is None:
+                    return
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+
+    def settings(target: Target) -> dict[str, Any]:
+        limits = http.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS)
+        return {"trust_env": False, "retries": 0, "limits": limits, "uds": _unix_path(target)}
+
+    class Transport(http.HTTPTransport):  # type: ignore[misc]
+        def __init__(self, target: Target) -> None:
+            super().__init__(**settings(target))
+            self._pool._network_backend = Backend(target.local)
+
+        def handle_request(self, request: Any) -> Any:
+            response = super().handle_request(request)
+            response.stream = Body(response.stream, _noted(response))
+            return response
+
+    class AsyncTransport(http.AsyncHTTPTransport):  # type: ignore[misc]
+        def __init__(self, target: Target) -> None:
+            super().__init__(**settings(target))
+            self._pool._network_backend = AsyncBackend(target.local)
+
+        async def handle_async_request(self, request: Any) -> Any:
+            response = await super().handle_async_request(request)
+            response.stream = AsyncBody(response.stream, _noted(response))
+            return response
+
+    return SimpleNamespace(Transport=Transport, AsyncTransport=AsyncTransport)
+
+
+def _noted(response: Any) -> Timer | None:
+    """The timer of the call that `response` answers; it is told the headers."""
+    timer = CURRENT.get()
+    if timer is not None:
+        timer.headers = response.headers
+    return timer
+
+
+def _first(host: str, claim: bool | str, core: Any, dial: Callable[[str], Any]) -> Any:
+    """Dial the admitted addresses of `host` in order until one answers."""
+    error: Exception = core.ConnectError("no address")
+    for ip in _admitted(host, claim, core):
+        try:
+            return dial(ip)
+        except core.ConnectError as failed:
+            error = failed
+    raise error
+
+
+def _admitted(host: str, claim: bool | str, core: Any) -> tuple[str, ...]:
+    try:
+        return admitted(host, claim)
+    except PermissionError as refused:
+        raise core.ConnectError(str(refused)) from None
+
+
+async def _in_thread(host: str, claim: bool | str, core: Any) -> tuple[str, ...]:
+    """`_admitted` where a name has to be looked up, which blocks."""
+    if not claim or locality.of_ip(host) != "cloud":
+        return _admitted(host, claim, core)
+    from asyncio import to_thread
+
+    return await to_thread(_admitted, host, claim, core)
