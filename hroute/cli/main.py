@@ -59,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     command = _command_in(arguments)
     as_json = _asks_for_json(arguments)
     try:
+        _all_text(arguments)
         code = application(command)(args=_plain(command, arguments), prog_name="hroute", standalone_mode=False)
         streams.finish()
         return code if isinstance(code, int) else exits.DONE
@@ -121,6 +122,15 @@ def _command_in(arguments: Sequence[str]) -> str | None:
     """The first word that is no option: options before it take no values."""
     word = next((a for a in arguments if not a.startswith("-")), None)
     return word if word in COMMANDS else None
+
+
+def _all_text(arguments: Sequence[str]) -> None:
+    """Bytes that are no UTF-8 come in as lone surrogates, which no pattern, file or vendor takes."""
+    for number, argument in enumerate(arguments, 1):
+        if not argument.isascii() and any("\ud800" <= c <= "\udfff" for c in argument):
+            raise UsageError(
+                f"argument {number} is not UTF-8 text", help="pipe it in through iconv -f ENCODING -t UTF-8"
+            )
 
 
 def _plain(command: str | None, arguments: Sequence[str]) -> list[str]:

@@ -188,3 +188,36 @@ def test_no_colour_off_a_terminal(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "routing-config.yaml").write_text(POLICY.replace("route_to: other", "route_to: othre"))
     ran = cli("check")
     assert "\x1b" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("command", ["ask", "explain", "check", "diff", "dry-run"])
+def test_an_argument_that_is_not_utf_8_is_a_usage_error(command: str, cli: Cli) -> None:
+    ran = cli(command, "caf\udce9")
+    assert (ran.code, ran.out) == (2, "")
+    assert "argument 2 is not UTF-8 text" in ran.err
+
+
+def test_a_full_disk_is_said_once(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "hroute", "models"]
+        done = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")
+
+
+def test_completion_knows_commands_and_options(tmp_path: Path) -> None:
+    def completions(line: str, position: int) -> str:
+        env = environment(tmp_path, _HROUTE_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(position))
+        return subprocess.run(
+            [sys.executable, "-m", "hroute"], capture_output=True, text=True, env=env, check=False
+        ).stdout
+
+    assert completions("hroute expl", 1).split() == ["explain"]
+    assert "--deny-warnings" in completions("hroute check --", 2)

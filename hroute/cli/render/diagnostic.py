@@ -37,7 +37,7 @@ def github(finding: Diagnostic) -> str:
     span = finding.primary.span
     places = f"file={_property(span.file)},line={span.line},endLine={span.end_line},col={span.column}"
     text = "\n".join((finding.message, *_helps(finding)))
-    return f"::{_GITHUB[finding.level]} {places},title={_property(finding.code)}::{_escaped(redact(text))}"
+    return f"::{_GITHUB[finding.level]} {places},title={_property(finding.code)}::{_escaped(redact(visible(text, keep=chr(10))))}"
 
 
 def as_json(finding: Diagnostic) -> dict[str, Any]:
@@ -51,15 +51,15 @@ def as_json(finding: Diagnostic) -> dict[str, Any]:
         "column": span.column,
         "end_line": span.end_line,
         "end_column": span.end_column,
-        "message": redact(finding.message),
-        "help": redact(finding.help),
+        "message": _said(finding.message),
+        "help": _said(finding.help),
         "witness": values.plain(finding.witness),
         "related": [
             {
                 "file": label.span.file,
                 "line": label.span.line,
                 "column": label.span.column,
-                "message": redact(label.text),
+                "message": _said(label.text),
             }
             for label in finding.others
         ],
@@ -82,7 +82,7 @@ def _helps(finding: Diagnostic) -> list[str]:
 
 
 def _said(text: str) -> str:
-    return visible(redact(text))
+    return redact(visible(text))
 
 
 def _escaped(text: str) -> str:

@@ -6,14 +6,14 @@ import sys
 from typing import Any
 
 from hroute.cli import exits, streams
-from hroute.cli.render.text import visible
+from hroute.cli.render.text import count, visible
 from hroute.errors import HrouteError, PolicyError, RequestError
 from hroute.schema.diagnostic import Level
 
 
 def show(error: HrouteError) -> None:
     """Tell the person what, where and what next."""
-    if isinstance(error, PolicyError) and error.diagnostics:
+    if isinstance(error, PolicyError) and any(d.level is Level.ERROR for d in error.diagnostics):
         return _show_policy(error)
     colour = streams.wants_colour(sys.stderr)
     code = f"[{error.code}]" if error.code else ""
@@ -58,4 +58,6 @@ def _show_policy(error: PolicyError) -> None:
     shown = sorted((d for d in error.diagnostics if d.level is Level.ERROR), key=lambda d: d.sort_key)
     streams.talk("\n\n".join(diagnostic.full(d, files.hiding(shown), colour) for d in shown))
     streams.talk()
-    streams.talk(f"{error.message}      all findings: hroute check")
+    streams.talk(
+        f"the policy cannot be loaded: {count(len(shown), 'error')}      explain a code: hroute check --explain {shown[0].code}"
+    )
