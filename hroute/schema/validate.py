@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from hroute.errors import UsageError
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 """The version of the policy language."""
 
-_FREE_TEXTS: Final = ("name", "description", "refuse")
-"""Keys of a rule whose text does not matter to its shape."""
+MOST: Final = 1_000
+"""Findings that are told; whoever made more mistakes made them everywhere."""
+_FREE_TEXTS: Final = ("name", "description", "refuse", "route_to", "fallback")
+"""Keys of a rule whose texts do not matter to its shape."""
 
 
 def shape(source: Source) -> list[Diagnostic]:
@@ -36,16 +39,13 @@ def shape(source: Source) -> list[Diagnostic]:
     if not isinstance(source.data, dict):
         return _tidy(source, [_no_mapping(source, "a policy", "a policy begins with `routing_rules:`")])
     data = dict(source.data)
-    found: list[Diagnostic] = []
-    if "version" in data and (type(data["version"]) is not int or data["version"] != VERSION):
-        found.append(_version(source))
-    data.pop("version", None)
+    version = data.pop("version", VERSION)
+    found = iter([_version(source)] if type(version) is not int or version != VERSION else ())
     rules = data.get("routing_rules")
     if isinstance(rules, list):
         data["routing_rules"] = []
-        found += _rules(source, rules)
-    found += diagnose(source, _validator("policy").iter_errors(data))
-    return _tidy(source, found)
+        found = chain(found, _rules(source, rules))
+    return _tidy(source, chain(found, diagnose(source, _validator("policy").iter_errors(data))))
 
 
 def shape_of_cases(source: Source) -> list[Diagnostic]:
@@ -54,12 +54,11 @@ def shape_of_cases(source: Source) -> list[Diagnostic]:
         return []
     if not isinstance(source.data, dict):
         return _tidy(source, [_no_mapping(source, "a test file", "tests begin with `cases:`")])
-    found = list(diagnose(source, _validator("cases").iter_errors(source.data)))
     cases = source.data.get("cases")
-    for at, case in enumerate(cases if isinstance(cases, list) else []):
-        if isinstance(case, dict):
-            found += _case(source, ("cases", at), case)
-    return _tidy(source, found)
+    entries = enumerate(cases) if isinstance(cases, list) else ()
+    inside = (_case(source, ("cases", at), case) for at, case in entries if isinstance(case, dict))
+    found = diagnose(source, _validator("cases").iter_errors(source.data))
+    return _tidy(source, chain(found, chain.from_iterable(inside)))
 
 
 def _rules(source: Source, rules: list[Any]) -> Iterator[Diagnostic]:
@@ -83,12 +82,18 @@ def _shape_key(rule: Any) -> str:
         return json.dumps(rule, ensure_ascii=False)
     parts = dict(rule)
     for key in _FREE_TEXTS:
-        text = parts.get(key)
-        if isinstance(text, str) and 0 < len(text) <= 100 and text.isprintable() and text == text.strip():
+        value = parts.get(key)
+        if isinstance(value, list) and all(isinstance(item, str) and _plain(item) for item in value):
+            parts[key] = ["x"]
+        elif isinstance(value, str) and _plain(value):
             parts[key] = "x"
     if isinstance(parts.get("condition"), dict):
         parts["condition"] = {}
     return json.dumps(parts, ensure_ascii=False)
+
+
+def _plain(text: str) -> bool:
+    return 0 < len(text) <= 100 and text.isprintable() and text == text.strip()
 
 
 def _case(source: Source, path: Path, case: dict[str, Any]) -> Iterator[Diagnostic]:
@@ -146,7 +151,7 @@ def _tidy(source: Source, found: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Sorted, none twice, and none at a place of which the reader has already complained."""
     seen = {f.primary.span for f in source.findings}
     tidy: dict[tuple[str, Span], Diagnostic] = {}
-    for one in found:
+    for one in islice(found, MOST):
         if one.primary.span not in seen:
             tidy.setdefault((one.code, one.primary.span), one)
     return sorted(tidy.values(), key=lambda f: f.sort_key)

@@ -443,11 +443,34 @@ def test_five_thousand_rules_are_looked_at_once_a_shape(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(validate, "_validator", lambda of: Spy() if of == "rule" else validator)
     rules = "".join(
-        f"  - {{name: r{i}, condition: {{batch_size: '>{i}'}}, route_to: p{i % 7}, fallback: [x, z]}}\n"
+        f"  - {{name: r{i}, condition: {{batch_size: '>{i}'}}, route_to: p{i}, fallback: [x, q{i}], rollout: {i % 7}%}}\n"
         for i in range(5000)
     )
     validate.shape(read_text("routing_rules:\n" + rules, "p"))
     assert len(looked) == 7
+
+
+def test_a_file_that_is_wrong_everywhere_names_a_thousand_places() -> None:
+    rules = "- {name: a, condition: {}, route_to: x, falback: z}\n" * 1200
+    assert len(found("routing_rules:\n" + rules)) == 1000
+
+
+def test_a_list_as_a_name_is_no_shape_that_was_seen_before() -> None:
+    good, bad = "{name: a, condition: {}, route_to: x}", "{name: a, condition: {}, route_to: [x]}"
+    other = "{name: a, condition: {}, route_to: x, fallback: [b, '']}"
+    assert short(f"routing_rules:\n- {good}\n- {bad}\n- {other}\n- {other}\n") == [
+        ("HR010", "3:38"),
+        ("HR012", "4:55"),
+        ("HR012", "5:55"),
+    ]
+
+
+def test_the_weights_are_those_of_the_score() -> None:
+    from hroute.router.signals.score import WEIGHTS
+
+    assert set(vocabulary.policy_schema()["properties"]["scoring"]["properties"]["weights"]["properties"]) == set(
+        WEIGHTS
+    )
 
 
 def test_reading_imports_no_schema_library_until_a_shape_is_looked_at() -> None:
