@@ -40,7 +40,7 @@ def locate(given: str | None, environ: Mapping[str, str] = os.environ) -> str:
         return given
     if environ.get("HROUTE_POLICY"):
         return environ["HROUTE_POLICY"]
-    config = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "~"), ".config")
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     at_home = os.path.join(config, "hroute", FILE_NAME)
     return at_home if not os.path.exists(FILE_NAME) and os.path.exists(at_home) else FILE_NAME
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hroute.cli.progress import bar
-from tests.cli.conftest import POLICY, Cli
+from tests.cli.conftest import POLICY, Cli, environment
 
 ROWS = [
     {"id": "a", "ts": "2026-10-01T08:00:00Z", "task_type": "code", "contains_pii": False, "complexity": "low", "input_tokens": 1000, "output_tokens": 500},
@@ -118,6 +121,18 @@ def test_what_does_not_exist_is_a_usage_error(arguments: list[str], cli: Cli) ->
     assert "Traceback" not in ran.err
 
 
-def test_a_bar_says_how_far_it_is() -> None:
-    assert bar(500, "requests", 50, 100, 2.0) == "━━━━━━━━━━━━────────────  50 %  500 requests  250/s"
-    assert bar(500, "requests", 0, None, 2.0) == "500 requests  250/s"
+def test_a_bar_is_shown_on_a_terminal_only(cli: Cli, tmp_path: Path) -> None:
+    def talk(err: int) -> None:
+        command = [sys.executable, "-m", "hroute", "dry-run", "october.jsonl", "--json"]
+        env = environment(tmp_path, TERM="xterm")
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=err, cwd=tmp_path, env=env, check=True)
+
+    ours, theirs = pty.openpty()
+    talk(theirs)
+    assert "4 requests" in os.read(ours, 65536).decode()
+    reader, writer = os.pipe()
+    talk(writer)
+    os.close(writer)
+    assert os.read(reader, 65536) == b""
+    for descriptor in (ours, theirs, reader):
+        os.close(descriptor)
