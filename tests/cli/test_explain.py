@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,16 @@ def test_control_characters_of_a_policy_never_reach_the_terminal(here: Path, hro
     ran = hroute("explain", "--signal", "tenant=x")
     assert "\x1b" not in ran.out + ran.err
     assert "a␛[31mb" in ran.out
+
+
+def test_a_pipe_that_stays_silent_does_not_hang_a_question_that_is_complete(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hroute.cli.request._PATIENCE", 0.05)
+    reader, writer = os.pipe()
+    with open(reader) as silent:
+        monkeypatch.setattr("sys.stdin", silent)
+        ran = cli("explain", "--json", "hello")
+    os.close(writer)
+    assert ran.code == 0
+    assert "nothing came on stdin" in ran.err
