@@ -148,6 +148,10 @@ def without(a: Part, b: Part) -> list[Part]:
 
 def covers(b: Part, a: Part) -> bool:
     """Whether `b` holds everything that `a` holds."""
+    if isinstance(a, Finite) and isinstance(b, Finite):
+        if a.others:
+            return b.others and b.values <= a.values
+        return a.values.isdisjoint(b.values) if b.others else a.values <= b.values
     return a == b or not without(a, b)
 
 
@@ -260,20 +264,23 @@ def _boxes(condition: Condition, positive: bool) -> list[Box]:
             others = _boxes(item, positive)
             boxes = intersect_region(boxes, _tidy(others) if len(others) > 1 else others)
             if len(boxes) > MAX_BOXES:
+                boxes = _different(boxes)
+            if len(boxes) > MAX_BOXES:
                 boxes = list(_tidy(boxes))
         return boxes
-    boxes = []
-    for item in condition.items:
-        boxes += _boxes(item, positive)
-        if len(boxes) > MAX_BOXES:
-            boxes = list(_tidy(boxes))
-    return boxes
-
-
-def _tidy(boxes: list[Box]) -> Region:
-    """Without boxes that another one contains. Raises TooLarge where too many are left."""
     kept: list[Box] = []
-    for box in {frozenset(box.items()): box for box in boxes}.values():
+    more: list[Box] = []
+    for item in condition.items:
+        more += _boxes(item, positive)
+        if len(kept) + len(more) > MAX_BOXES:
+            kept, more = list(_tidy(more, kept)), []
+    return kept + more
+
+
+def _tidy(boxes: list[Box], tidied: Iterable[Box] = ()) -> Region:
+    """`boxes` beside those already `tidied`, without boxes that another one contains. Raises TooLarge."""
+    kept = list(tidied)
+    for box in _different(boxes):
         if any(contains(other, box) for other in kept):
             continue
         kept = [other for other in kept if not contains(box, other)]
@@ -281,6 +288,10 @@ def _tidy(boxes: list[Box]) -> Region:
         if len(kept) > MAX_BOXES:
             raise TooLarge
     return tuple(kept)
+
+
+def _different(boxes: list[Box]) -> list[Box]:
+    return list({frozenset(box.items()): box for box in boxes}.values())
 
 
 def _merge(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

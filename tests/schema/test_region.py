@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hroute.schema.condition import All, Any, Condition, Not, OneOf, Test, disjunction, holds
+from hroute.schema.condition import All, Any, Condition, Not, OneOf, Range, Test, disjunction, holds
 from hroute.schema.region import (
     EVERYTHING,
     MAX_BOXES,
@@ -121,6 +121,15 @@ def test_a_condition_with_too_many_combinations_is_refused_in_time() -> None:
     parts = [Any((pair, Test("tenant", OneOf((str(at),))))) for at, pair in enumerate(pairs * 40)]
     with pytest.raises(TooLarge):
         region_of(All(tuple(parts)))
+
+
+def test_alternatives_that_others_contain_do_not_count() -> None:
+    several = Any(
+        tuple(All((Test("tenant", OneOf((f"t{n % 200}",))), Test("batch_size", Range(n, None)))) for n in range(1000))
+    )
+    assert len(region_of(several)) == 200
+    halves = tuple(Any((Test("tenant", OneOf((f"t{n}", "x"))), Test("tenant", OneOf(("x",))))) for n in range(1000))
+    assert len(region_of(All((several, *halves)))) == 0
 
 
 def test_as_many_boxes_as_are_allowed_are_allowed() -> None:
