@@ -21,10 +21,21 @@ if TYPE_CHECKING:
     from hroute.errors import PolicyError as PolicyError
     from hroute.errors import Refused as Refused
     from hroute.errors import UsageError as UsageError
+    from hroute.router.answer import Answer as Answer
+    from hroute.router.check import load as load
+    from hroute.router.client import AsyncClient as AsyncClient
+    from hroute.router.client import Client as Client
+    from hroute.router.client import TaskContext as TaskContext
+    from hroute.router.decide import compile as compile
+    from hroute.router.decide import decide as decide
+    from hroute.router.decide import decide_batch as decide_batch
+    from hroute.router.decision import Decision as Decision
     from hroute.schema.policy import Policy as Policy
+    from hroute.terms.message import Request as Request
 
 _HOME: Final = {
     "AllFailed": "hroute.errors",
+    "Answer": "hroute.router.answer",
     "AsyncClient": "hroute.router.client",
     "CallerFault": "hroute.errors",
     "Client": "hroute.router.client",
@@ -35,6 +46,7 @@ _HOME: Final = {
     "PolicyError": "hroute.errors",
     "Refused": "hroute.errors",
     "Request": "hroute.terms.message",
+    "TaskContext": "hroute.router.client",
     "UsageError": "hroute.errors",
     "compile": "hroute.router.decide",
     "decide": "hroute.router.decide",
