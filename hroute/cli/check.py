@@ -15,7 +15,7 @@ from hroute.cli import exits, policies, streams
 from hroute.cli.render import diagnostic
 from hroute.cli.render.excerpt import Files
 from hroute.cli.render.text import count
-from hroute.errors import HrouteError, UsageError
+from hroute.errors import PolicyError, UsageError
 from hroute.schema.diagnostic import Diagnostic, Level
 
 if TYPE_CHECKING:
@@ -106,10 +106,14 @@ def judge(path: str) -> Verdict:
 
     start = time.perf_counter()
     checked = engine.check_path(path)
-    findings = tuple(f for f in sorted(checked.findings, key=lambda f: f.sort_key) if checked.source.kept(f) is None)
+    findings = checked.findings
     blocked = any(f.level is Level.ERROR for f in findings)
-    tests = None if blocked or checked.policy is None else _tests(path, checked.policy)
-    return Verdict(path, checked, findings, len(checked.findings) - len(findings), tests, time.perf_counter() - start)
+    tests = None
+    try:
+        tests = None if blocked or checked.policy is None else _tests(path, checked.policy)
+    except PolicyError as broken:
+        findings += broken.diagnostics
+    return Verdict(path, checked, findings, len(checked.kept), tests, time.perf_counter() - start)
 
 
 def report(verdict: Verdict, style: Format) -> None:
@@ -177,15 +181,12 @@ def _as_json(verdict: Verdict) -> dict[str, object]:
 
 
 def _tests(path: str, policy: Policy) -> Tests | None:
-    """The cases of `NAME.test.yaml` beside the policy, run; None where there is no such file."""
+    """The cases of `NAME.test.yaml` beside the policy, run; None where there is no such file. Raises PolicyError."""
     from hroute.cli.test import beside, run_files
 
     if not os.path.exists(beside(path)):
         return None
-    try:
-        report = run_files(policy, [beside(path)])
-    except HrouteError:
-        return Tests(0, 1, 0.0)
+    report = run_files(policy, [beside(path)])
     covered = report.coverage.percent if report.coverage is not None else 0.0
     return Tests(len(report.outcomes), len(report.failed), covered / 100)
 

@@ -87,6 +87,7 @@ def dry_run(
     loaded = policies.load(policy)
     before = None if against is None else _other(against, policies.locate(policy))
     log = Log(logs, _mapping(columns))
+    _spare(logs, each)
     with _lines(each) as write, Progress("requests", log.size) as bar:
         result = engine.run(
             loaded,
@@ -172,6 +173,16 @@ def _other(name: str, here: str) -> Policy:
     from hroute.cli.diff import load_either
 
     return load_either(name, here)
+
+
+def _spare(logs: list[str], each: str | None) -> None:
+    """`--each` must not write over the log that it reads."""
+    if (
+        each is not None
+        and os.path.exists(each)
+        and any(os.path.exists(log) and os.path.samefile(each, log) for log in logs)
+    ):
+        raise UsageError(f"`{each}` is the log itself", help="--each takes another file to write")
 
 
 @contextmanager

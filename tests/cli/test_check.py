@@ -176,6 +176,13 @@ def test_the_cases_beside_the_policy_are_run(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(cli("check", "--json").out)["tests"] == {"passed": 0, "failed": 1}
 
 
+def test_a_mistake_in_the_cases_is_a_finding_too(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "routing-config.test.yaml").write_text(CASES.replace("task_type: code", "task_type: cdoe"))
+    ran = cli("check")
+    assert ran.code == 1
+    assert "--> routing-config.test.yaml:3:24" in ran.out
+
+
 def test_a_secret_in_the_policy_reaches_no_output(cli: Cli, tmp_path: Path) -> None:
     key = "sk-" + "ant-" + "api03-" + "Q7w8E9r0T1" * 3
     write(tmp_path, POLICY.replace("env:BIG_KEY", key))

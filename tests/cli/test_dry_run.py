@@ -112,7 +112,7 @@ def test_older_requests_are_left_out(cli: Cli) -> None:
     [
         ["missing.jsonl"], ["october.jsonl", "--since", "yesterday"], ["october.jsonl", "--baseline", "nobody"],
         ["october.jsonl", "--fail-on", "everything"], ["october.jsonl", "--map", "nonsense"], ["october.jsonl", "--by", "colour"],
-        ["october.jsonl", "--each", "."], [],
+        ["october.jsonl", "--each", "."], ["october.jsonl", "--each", "./october.jsonl"], [],
     ],
 )  # fmt: skip
 def test_what_does_not_exist_is_a_usage_error(arguments: list[str], cli: Cli) -> None:
