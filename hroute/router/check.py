@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -53,12 +53,14 @@ STAGES: tuple[Stage, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What `check` knows of one file. `policy` is None where it could not be built; `proven` has one entry a guarantee."""
+    """What `check` knows of one file. `policy` is None where it could not be built; `proven` has one entry a guarantee;
+    `kept` are the warnings that the author keeps on purpose, by a comment with a reason."""
 
     policy: Policy | None
     source: Source
     findings: tuple[Diagnostic, ...]
     proven: tuple[Proof, ...] = ()
+    kept: tuple[Diagnostic, ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -85,7 +87,7 @@ def load(path: str) -> Policy:
     The second start on the same content skips the proofs: the verdict is cached.
     """
     policy, findings, source = schema_load.load(path)
-    key = _verdict_key(policy) if policy is not None else ""
+    key = _verdict_key(policy, source) if policy is not None else ""
     if policy is not None and (kept := _kept_verdict(key)) is not None:
         return replace(policy, warnings=kept)
     checked = _check(policy, findings, source, time.monotonic)
@@ -138,22 +140,15 @@ def _check(policy: Policy | None, findings: list[Diagnostic], source: Source, cl
     if policy is not None and not any(f.level is Level.ERROR for f in findings):
         more, proofs = analyse(subject_of(policy, clock=clock))
         found += more
-    found = sorted(_kept(found, source), key=lambda f: f.sort_key)
-    return Checked(policy, source, tuple(found), tuple(proofs))
+    found.sort(key=lambda f: f.sort_key)
+    kept = tuple(f for f in found if source.kept(f) is not None)
+    return Checked(policy, source, tuple(f for f in found if f not in kept), tuple(proofs), kept)
 
 
-def _kept(findings: list[Diagnostic], source: Source) -> Iterator[Diagnostic]:
-    """Without warnings that the author keeps on purpose, by a comment with a reason on the line or the one above."""
-    ignored = {(ignore.code, ignore.line) for ignore in source.ignores}
-    for finding in findings:
-        line = finding.primary.span.line
-        if finding.level is Level.ERROR or not {(finding.code, line), (finding.code, line - 1)} & ignored:
-            yield finding
-
-
-def _verdict_key(policy: Policy) -> str:
+def _verdict_key(policy: Policy, source: Source) -> str:
     """What a verdict rests on: this program, the day (models retire), the place and the content of every file read."""
-    basis = [__version__, date.today().isoformat(), policy.path, policy.hash, sorted(policy.sources.items())]
+    content = [source.text, sorted(policy.sources.items())]
+    basis = [__version__, date.today().isoformat(), policy.path, policy.hash, content]
     return "verdict" + sha256(json.dumps(basis).encode()).hexdigest()
 
 

@@ -19,7 +19,6 @@ FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "codes"
 SHOWN = [code for code in CODES if code < "HR500"]
 
 COMES_WITH = {
-    "HR203": {"HR201"},  # what every request meets leaves nothing to the default
     "HR308": {"HR301"},  # whoever serves a request for which nobody is permitted breaks a guarantee
 }
 

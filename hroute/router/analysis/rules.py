@@ -30,8 +30,8 @@ def unreachable(subject: Subject) -> Iterator[Diagnostic]:
     """HR201: a rule, or the default, that earlier rules leave nothing."""
     for position, rule in enumerate(subject.policy.all_rules):
         boxes = subject.world.rule(position)
-        if not boxes:
-            continue
+        if not boxes or (rule is subject.policy.default and not rule.spans):
+            continue  # HR202 says it, or nobody wrote this default
         try:
             result = reach(subject.world, boxes, position, subject.effort)
         except NotProven:
