@@ -41,7 +41,8 @@ class Permit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a plugin can carry, known without importing its SDK."""
+    """What a plugin can carry, known without importing its SDK. `in_process`: without an address it runs in this
+    process and sends nothing anywhere."""
 
     tools: bool = True
     images: bool = True
@@ -50,6 +51,7 @@ class Capabilities:
     stream: bool = True
     needs_key: bool = True
     default_base_url: str | None = None
+    in_process: bool = False
 
 
 class ProviderError(Exception):

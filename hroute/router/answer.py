@@ -124,36 +124,46 @@ def refused_by_rule(id: str, decision: Decision) -> Refused:
 def _verdict(
     guard: Guard, plan: Plan, attempts: Sequence[Attempt], skipped: Sequence[Skipped], end: End, held: bool
 ) -> tuple[type[RequestError], str, str]:
+    """The error, its text and its advice. A stream that broke has already answered in part: that is never a refusal."""
     explain = "hroute explain shows who may serve it and why"
-    if held:
-        keeps = any("local" in (g.only or {}) or "local" in (g.never or {}) for g in guard.held())
-        if keeps:
-            where = "the policy keeps this request on this machine, and no local provider answers"
-            return Refused, where, f"start a local provider that may serve it; {explain}"
-        return Refused, "a guarantee of the policy leaves nobody who could serve this request", explain
     if isinstance(end, Broken):
-        return (
-            AllFailed,
-            f"the answer broke off after it had begun: {end.failure.message}",
-            "ask again: nothing is spliced",
-        )
+        told = f"the answer broke off after it had begun: {end.failure.message}"
+        return AllFailed, told, "ask again: a broken answer is never continued by another model"
+    if held and any("local" in (g.only or {}) or "local" in (g.never or {}) for g in guard.held()):
+        told = "the policy keeps this request on this machine, and no local provider answers"
+        return Refused, told, f"{_start(plan, attempts) or 'start a local provider that may serve it'}; {explain}"
+    if held:
+        return Refused, "a guarantee of the policy leaves nobody who could serve this request", explain
     outcomes = [a.outcome for a in attempts] + [_as_outcome(s) for s in skipped if s.why is not Why.GUARANTEE]
     if outcomes and all(outcome is Outcome.CREDENTIAL for outcome in outcomes):
-        return NoCredential, "no provider that could serve this request has a credential that works", _keys(skipped)
+        rehearse = "to rehearse without keys: hroute ask --sandbox"
+        told = "no provider that could serve this request has a credential that works"
+        return NoCredential, told, _joined(_keys(skipped), rehearse)
     if isinstance(end, Failure) and end.outcome is Outcome.CALLER_FAULT:
         return CallerFault, f"{attempts[-1].provider} rejected the request itself: {end.message}", "mend the request"
-    return AllFailed, "every provider that may serve this request failed", explain
+    told = "every provider that may serve this request failed"
+    return AllFailed, told, _joined(_start(plan, attempts), _keys(skipped), explain)
 
 
 def _as_outcome(skipped: Skipped) -> Outcome:
     return Outcome.CREDENTIAL if skipped.why in (Why.KEY, Why.ADDRESS) else Outcome.CAPABILITY
 
 
+def _start(plan: Plan, attempts: Sequence[Attempt]) -> str:
+    """The advice to start servers of this machine that refused the connection."""
+    here = {c.name for c in plan.candidates if c.where == "machine"}
+    silent = [a.provider for a in attempts if a.provider in here and a.outcome is Outcome.TRANSPORT]
+    return f"start {' or '.join(dict.fromkeys(silent))}" if silent else ""
+
+
 def _keys(skipped: Iterable[Skipped]) -> str:
-    missing = list(dict.fromkeys(s.detail.split()[0] for s in skipped if s.why is Why.KEY and s.detail.startswith("$")))
-    names = " or ".join(name.removeprefix("$") for name in missing)
-    rehearse = "try it without keys: hroute ask --sandbox"
-    return f"set {names}, or {rehearse}" if names else rehearse
+    """The advice to set the variables that hold no key."""
+    missing = dict.fromkeys(s.detail.split()[0] for s in skipped if s.why is Why.KEY and s.detail.startswith("$"))
+    return f"set {' or '.join(name.removeprefix('$') for name in missing)}" if missing else ""
+
+
+def _joined(*advice: str) -> str:
+    return "; ".join(a for a in advice if a)
 
 
 def _rule(decision: Decision, found: str = "") -> tuple[str, ...]:

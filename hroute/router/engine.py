@@ -237,7 +237,8 @@ class Engine:
     def _locate(self, provider: Provider, target: Target) -> Locality:
         if self.stand_in is not None and target.base_url is None and provider.local:
             return "network" if provider.local == "network" else "machine"
-        in_process = provider.plugin == "sandbox" and target.base_url is None
+        runs_here = provider.plugin == "sandbox" or self._facts_of(provider).in_process
+        in_process = runs_here and target.base_url is None
         return egress.locate(provider, target, in_process=in_process, resolver=self._resolver)
 
     def _plugin(self, name: str) -> Plugin:

@@ -185,6 +185,21 @@ def test_a_provider_that_claims_to_be_local_is_dialled_only_where_it_is(
     assert caught.value.failure.outcome is Outcome.TRANSPORT
     assert "gpu.example.com" in asked
 
+    async def main() -> None:
+        made = registry.load(plugin)
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(type(loop), "create_connection", dialled)
+        try:
+            with pytest.raises(ProviderError) as refused:
+                await made.asend(target, request(), Leave("x"))
+        finally:
+            await made.aclose()  # type: ignore[attr-defined]
+        assert refused.value.failure.outcome is Outcome.TRANSPORT
+
+    asked.clear()
+    asyncio.run(main())
+    assert "gpu.example.com" in asked
+
 
 @plugins
 def test_a_local_provider_on_loopback_is_reached(plugin: str, load: Callable[[str], Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hroute.errors import AllFailed, CallerFault, HrouteError, NoCredential, PolicyError, Refused, UsageError
 from hroute.providers.sandbox.script import Script
 from hroute.router.client import Answer, AsyncClient, Client, Move, TaskContext, policy_path, request_of
+from hroute.router.drive import adrive, asender
 from hroute.schema.load import load_text
 from hroute.schema.policy import Policy
 from hroute.terms.clock import VirtualClock
@@ -127,6 +128,20 @@ def test_tainted_text_stays_home_whatever_fails() -> None:
     assert [m.to for m in heard if isinstance(m, Move)] == [None]
 
 
+def test_a_refusal_says_which_server_to_start() -> None:
+    with pytest.raises(Refused) as caught:
+        client({"kind": "down", "provider": "ollama"}).complete(CARD)
+    assert caught.value.help is not None
+    assert caught.value.help.startswith("start ollama;")
+
+
+def test_a_local_stream_that_breaks_is_a_failure_not_a_refusal() -> None:
+    cut = {"kind": "cut", "provider": "ollama", "at": 0.8}
+    stream = client(cut, answers=[{"text": "one two three four five six"}]).stream(CARD)
+    with pytest.raises(AllFailed, match="broke off"):
+        list(stream)
+
+
 def test_the_guarantee_is_asked_although_the_matching_rule_never_looked() -> None:
     leaky = POLICY.replace(
         "  - {name: private, condition: {contains_pii: true}, route_to: ollama, fallback: null}\n", ""
@@ -178,7 +193,7 @@ def test_without_the_sandbox_a_missing_key_names_its_variable() -> None:
     with pytest.raises(NoCredential) as caught:
         real.complete("hello")
     assert caught.value.help is not None
-    assert "ANTHROPIC_API_KEY or OPENAI_API_KEY" in caught.value.help
+    assert "set ANTHROPIC_API_KEY or OPENAI_API_KEY" in caught.value.help
     assert caught.value.attempts == ()
 
 
@@ -291,6 +306,22 @@ def test_the_asynchronous_client_does_the_same() -> None:
                 await aclient.complete("x", tenant="blocked")
             routed = await aclient.route(TaskContext(contains_pii=True), "hello")
             assert routed.actual_provider == "ollama"
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_task_is_written_down() -> None:
+    async def main() -> None:
+        slow = Script.from_data({"faults": [{"kind": "slow", "for": 20}]})
+        aclient = AsyncClient.from_policy(policy=loaded(), sandbox=slow, environ={})
+        run = aclient._begin("hello", {})
+        send = asender(aclient.engine.plugin)
+        task = asyncio.create_task(adrive(run.steps, send, aclient.engine.clock))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert [a.outcome for a in run.log.attempts] == [Outcome.CANCELLED]
 
     asyncio.run(main())
 
