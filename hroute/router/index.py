@@ -16,7 +16,7 @@ from typing import Protocol
 from hroute.router.decision import Signals
 from hroute.router.features import DEFAULTS, text_holds
 from hroute.schema.policy import Policy
-from hroute.schema.region import INFINITY, Finite, Members, Part, Spans, admits
+from hroute.schema.region import Finite, Members, Part, Spans, admits, full
 from hroute.terms.signal import ABSENT, MICRO, SIGNALS, Kind, Value
 
 SET_CACHE = 4096
@@ -136,11 +136,14 @@ class NumberColumn:
         self.feature = feature
         toggles: dict[int, list[int]] = defaultdict(list)
         absent: list[int] = []
+        whole = full(feature)
+        assert isinstance(whole, Spans)
+        highest = whole.ranges[-1][1]
         for bit, part in constrained:
             assert isinstance(part, Spans)
             for low, high in part.ranges:
                 toggles[low].append(bit)
-                if high < INFINITY:
+                if high < highest:
                     toggles[high + 1].append(bit)
             if part.absent:
                 absent.append(bit)

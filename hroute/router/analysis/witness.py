@@ -111,6 +111,7 @@ def _part(world: World, feature: str, part: Part) -> str:
             [_range(feature, low, high) for low, high in part.ranges] + ([f"{name} absent"] if part.absent else [])
         )
     if isinstance(part, Finite):
+        part = _shorter(part, feature)
         words_ = ", ".join(sorted(_word(as_json(value)) for value in part.values))
         if part.values <= {True, False}:
             return f"{name} {words_}"
@@ -118,6 +119,15 @@ def _part(world: World, feature: str, part: Part) -> str:
     return ", ".join(
         _clause(name, holds, names) for holds, names in sorted(part.clauses, key=lambda c: (c[0], sorted(c[1] or ())))
     )
+
+
+def _shorter(part: Finite, feature: str) -> Finite:
+    """Most of a closed domain is better said by what is missing."""
+    whole = full(feature)
+    if part.others or not isinstance(whole, Finite) or whole.others or len(whole.values) <= 3:
+        return part
+    missing = whole.values - part.values
+    return Finite(missing, others=True) if len(missing) < len(part.values) else part
 
 
 def _members(world: World, part: Members) -> str:
