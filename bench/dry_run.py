@@ -18,7 +18,25 @@ from hroute.replay.readers import jsonl
 from hroute.schema.load import load
 
 POLICY = Path(__file__).parents[1] / "routing-config.yaml"
-WORDS = ["the", "a", "report", "customer", "invoice", "summary", "table", "please", "write", "explain", "why", "code", "delivery", "opening", "hours", "open", "error"]
+WORDS = [
+    "the",
+    "a",
+    "report",
+    "customer",
+    "invoice",
+    "summary",
+    "table",
+    "please",
+    "write",
+    "explain",
+    "why",
+    "code",
+    "delivery",
+    "opening",
+    "hours",
+    "open",
+    "error",
+]
 
 
 def main() -> None:
