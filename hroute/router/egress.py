@@ -80,8 +80,9 @@ def honest(provider: Provider, where: Locality) -> bool:
 def locate(
     provider: Provider, target: Target, *, in_process: bool = False, resolver: Resolver | None = None
 ) -> Locality:
-    """Where `provider` really is. A name is looked up only for one that claims `local`, and is at best a "network":
-    every address it has must be one that an operator can vouch for (SEMANTICS 2.7)."""
+    """Where `provider` really is. A name is looked up only for one that claims `local: network`, and is at best that:
+    every address it has must be one that an operator can vouch for (SEMANTICS 2.7). The transport checks again where it
+    connects, so that a name which moves later leads nowhere."""
     if in_process:
         return "machine"
     if provider.plugin == "command":
@@ -89,7 +90,7 @@ def locate(
     if provider.plugin == "ollama" and served_elsewhere(target.model):
         return "cloud"
     near = locality.classify(target.base_url)
-    if near != "cloud" or not provider.local or target.base_url is None:
+    if near != "cloud" or provider.local != "network" or target.base_url is None:
         return near
     address = locality.parse(target.base_url)
     found = (resolver or addresses)(address.host) if address and ":" not in address.host else ()
@@ -110,6 +111,20 @@ def addresses(host: str) -> tuple[str, ...]:
     except (OSError, UnicodeError):
         return ()
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class Remembered:
+    """`addresses`, asked once for each name that is known; a name without addresses is asked for again."""
+
+    def __init__(self, resolver: Resolver = addresses) -> None:
+        self._resolver = resolver
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, host: str) -> tuple[str, ...]:
+        found = self._known.get(host) or self._resolver(host)
+        if found:
+            self._known[host] = found
+        return found
 
 
 class _Leave:

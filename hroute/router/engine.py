@@ -17,7 +17,7 @@ from hroute.router.answer import Answer, error_of, escalation, refused_by_rule
 from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Result, Step, Terms, attempts
 from hroute.router.decision import Decision
 from hroute.router.egress import Guard
-from hroute.router.plan import Candidate, Down, Gate, Plan, Skipped, Surroundings, needs_of, plan
+from hroute.router.plan import Candidate, Down, Gate, Needs, Plan, Skipped, Surroundings, needs_of, plan
 from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.targets import Keyring, stand_in, target_of
 from hroute.router.validate import Demand, demand, judge
@@ -27,6 +27,7 @@ from hroute.terms.ids import uuid7
 from hroute.terms.locality import Locality
 from hroute.terms.message import Request
 from hroute.terms.signal import Value, coerce
+from hroute.terms.usage import Usage
 
 Observer = Callable[[Attempt | Move], None]
 
@@ -84,7 +85,7 @@ class Engine:
         self._load = load
         self._facts = facts
         self._keyring = keyring
-        self._resolver = resolver
+        self._resolver = resolver or egress.Remembered()
         self._rng = rng
         self._gates = tuple(gates)
         self._observe = observe
@@ -195,9 +196,8 @@ class Engine:
             skipped=run.skipped,
         )
 
-    def _bill(self, made: Sequence[Attempt]) -> tuple[Any, int | None]:
+    def _bill(self, made: Sequence[Attempt]) -> tuple[Usage, int | None]:
         from hroute.router.pricing import cost_of
-        from hroute.terms.usage import Usage
 
         usage, cost = Usage(), 0
         known = True
@@ -271,7 +271,7 @@ def coerced(signals: Mapping[str, Any]) -> dict[str, Value]:
     return {name: coerce(name, value) for name, value in signals.items() if value is not None}
 
 
-def _needs(policy: Policy, chain: Sequence[str], request: Request | None, extraction: Extraction) -> Any:
+def _needs(policy: Policy, chain: Sequence[str], request: Request | None, extraction: Extraction) -> Needs:
     """What the request demands; its size is only estimated where a provider of the chain has a window."""
     tokens = None
     if any(policy.providers[name].context_window is not None for name in chain):

@@ -233,7 +233,7 @@ scripts = st.dictionaries(
 chains = st.lists(st.sampled_from([p.name for p in EVERYBODY]), min_size=1, max_size=8)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(
     chain=chains,
     script=scripts,

@@ -22,7 +22,7 @@ POLICY = """
 version: 1
 providers:
   ollama: {plugin: ollama, model: "llama3.1:8b", local: true}
-  claude_sonnet: {plugin: anthropic, model: claude-sonnet-4-5, api_key: env:ANTHROPIC_API_KEY}
+  claude_sonnet: {plugin: anthropic, model: claude-sonnet-5-5, api_key: env:ANTHROPIC_API_KEY}
   gpt4o: {plugin: openai, model: gpt-4o, api_key: env:OPENAI_API_KEY}
 routing_rules:
   - {name: private, condition: {contains_pii: true}, route_to: ollama, fallback: null}
@@ -56,7 +56,7 @@ def test_a_prompt_becomes_an_answer_that_says_how() -> None:
     assert isinstance(answer, Answer)
     assert "Blue." in answer.text
     assert answer.routed_to == answer.actual_provider == "claude_sonnet"
-    assert answer.actual_model == "claude-sonnet-4-5"
+    assert answer.actual_model == "claude-sonnet-5-5"
     assert answer.escalation is None
     assert answer.decision.rule.name == "default"
     assert answer.usage.output > 0
@@ -367,3 +367,23 @@ def test_every_error_carries_its_decision_and_its_attempts() -> None:
             client(*faults).complete(asked, **signals)
         assert caught.value.decision.rule.name  # type: ignore[attr-defined]
         assert isinstance(caught.value.attempts, tuple)  # type: ignore[attr-defined]
+
+
+def test_the_sandbox_in_process_opens_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr("socket.socket.connect", opened)
+    monkeypatch.setattr("socket.getaddrinfo", opened)
+    made = client({"kind": "down", "provider": "claude_sonnet"})
+    assert made.complete("hello", task_type="code").actual_provider == "gpt4o"
+    assert made.complete(CARD).actual_provider == "ollama"
+
+
+def test_a_program_with_many_threads_shares_one_client() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    made = client()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: made.complete(f"hello {n}"), range(64)))
+    assert len({answer.id for answer in answers}) == 64

@@ -10,7 +10,7 @@ import pytest
 
 import hroute.router.egress as egress_module
 from hroute.providers.protocol import Target
-from hroute.router.egress import Forbidden, Guard, honest, locate, permit
+from hroute.router.egress import Forbidden, Guard, Remembered, honest, locate, permit
 from hroute.schema.condition import All, Not
 from tests.router.stage import PII, guarantee, policy, provider, rule
 
@@ -94,11 +94,25 @@ def test_a_name_counts_as_network_only_where_every_address_is(addresses: tuple[s
     assert locate(lan, target("http://gpu.lan:8000"), resolver=lambda _: addresses) == where
 
 
-def test_a_name_is_not_looked_up_for_who_does_not_claim_to_be_near() -> None:
+def test_a_name_is_looked_up_only_for_who_claims_to_be_in_the_network() -> None:
     def forbidden(_: str) -> tuple[str, ...]:
         raise AssertionError("looked up")
 
-    assert locate(CLOUD, target("https://api.example.com"), resolver=forbidden) == "cloud"
+    for provider_ in (CLOUD, HOME):
+        assert locate(provider_, target("https://api.example.com"), resolver=forbidden) == "cloud"
+
+
+def test_a_name_is_looked_up_once_and_again_where_it_was_not_known() -> None:
+    asked: list[str] = []
+
+    def resolver(host: str) -> tuple[str, ...]:
+        asked.append(host)
+        return ("10.0.0.5",) if host == "gpu.lan" else ()
+
+    known = Remembered(resolver)
+    assert [known("gpu.lan"), known("gpu.lan")] == [("10.0.0.5",)] * 2
+    assert [known("nowhere"), known("nowhere")] == [(), ()]
+    assert asked == ["gpu.lan", "nowhere", "nowhere"]
 
 
 def test_a_cloud_model_of_ollama_is_in_the_cloud() -> None:
