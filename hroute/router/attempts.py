@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hroute.providers.protocol import Permit, Target
 from hroute.router.backoff import Tries, pause
-from hroute.router.plan import Candidate, Gate, Plan, Skipped
+from hroute.router.plan import Candidate, Gate, Plan, Skipped, enter
 from hroute.terms.clock import Clock, Rng
 from hroute.terms.message import Event, Reply, Request
 from hroute.terms.outcome import Failure, Outcome
@@ -25,7 +25,8 @@ CHAIN_ATTEMPTS: Final = 6
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One call to one provider. `latency_ms` runs from the call to its end, `first_token_ms` to the first event that
-    says something; `usage` is what the vendor counted, None where it said nothing."""
+    says something, `load_ms` is the part in which the server loaded the model; `usage` is what the vendor counted, None
+    where it said nothing."""
 
     provider: str
     model: str
@@ -34,6 +35,7 @@ class Attempt:
     failure: Failure | None = None
     usage: Usage | None = None
     first_token_ms: float | None = None
+    load_ms: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         content: dict[str, Any] = {
@@ -168,11 +170,17 @@ def _retries(candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: fl
     end: End = None
     calls = bad = 0
     while True:
-        refusal = next((s for gate in terms.gates if (s := gate.refuses(candidate.provider))), None)
-        if refusal is not None:
-            log.skipped.append(refusal)
+        entered = enter(terms.gates, candidate.provider)
+        if isinstance(entered, Skipped):
+            log.skipped.append(entered)
             return end
-        ended = yield from _once(candidate, plan, terms, log, until)
+        before = len(log.attempts)
+        try:
+            ended = yield from _once(candidate, plan, terms, log, until)
+        finally:
+            made = log.attempts[-1] if len(log.attempts) > before else None
+            for leaving in entered:
+                leaving(made)
         if not isinstance(ended, Failure):
             return ended
         end, calls, bad = ended, calls + 1, bad + (ended.outcome is Outcome.BAD_CONTENT)
@@ -250,8 +258,8 @@ def _record(
 ) -> None:
     outcome = failure.outcome if failure else Outcome.OK
     model = (reply.model if reply else "") or candidate.target.model
-    usage = reply.usage if reply else None
-    log.attempts.append(Attempt(candidate.name, model, outcome, elapsed, failure, usage, first_token))
+    usage, load = (reply.usage, reply.load_ms) if reply else (None, 0.0)
+    log.attempts.append(Attempt(candidate.name, model, outcome, elapsed, failure, usage, first_token, load))
     if terms.observe:
         terms.observe(log.attempts[-1])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hroute.providers.protocol import Capabilities, Target
 from hroute.router.decision import Decision
@@ -14,6 +14,9 @@ from hroute.schema.policy import Provider
 from hroute.terms.locality import Locality
 from hroute.terms.message import Request, Unread
 from hroute.terms.outcome import Reason
+
+if TYPE_CHECKING:
+    from hroute.router.attempts import Attempt
 
 
 class Why(StrEnum):
@@ -74,14 +77,21 @@ class Needs:
     tokens: int | None = None
 
 
+Leaving = Callable[["Attempt | None"], None]
+"""Told once how the call that was let in ended; None where it was never made."""
+
+
 class Gate(Protocol):
-    """A filter with a state of its own: a breaker, a limit, a budget. Asked for the plan and again before each call."""
+    """A filter with a state of its own: a breaker, a limit, a budget. Looked at for the plan, entered before each call."""
 
     def refuses(self, provider: Provider) -> Skipped | None:
-        """Why `provider` must not be asked now, or None."""
+        """Why `provider` must not be asked now, or None. A look changes nothing."""
 
     def postpones(self, provider: Provider) -> bool:
         """Whether `provider` is to be asked after all others."""
+
+    def enter(self, provider: Provider) -> Skipped | Leaving | None:
+        """Let one call in, taking a slot or a probe: what is to be told its end (None: nothing), or why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,23 @@ class Down:
 
     def postpones(self, provider: Provider) -> bool:
         return False
+
+    def enter(self, provider: Provider) -> Skipped | Leaving | None:
+        return self.refuses(provider)
+
+
+def enter(gates: Iterable[Gate], provider: Provider) -> Skipped | tuple[Leaving, ...]:
+    """Through every gate, or through none: what was taken before the one that refuses is given back."""
+    entered: list[Leaving] = []
+    for gate in gates:
+        found = gate.enter(provider)
+        if isinstance(found, Skipped):
+            for leaving in entered:
+                leaving(None)
+            return found
+        if found is not None:
+            entered.append(found)
+    return tuple(entered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from hroute.providers.protocol import Capabilities, Target
 from hroute.router import egress
-from hroute.router.attempts import Accepted, Broken, End, Log, Move, Terms, attempts
+from hroute.router.attempts import Accepted, Attempt, Broken, End, Log, Move, Terms, attempts
 from hroute.router.decision import Decision
 from hroute.router.drive import drive, sender
 from hroute.router.egress import Guard
-from hroute.router.plan import Needs, Plan, Skipped, Surroundings, Why, plan
+from hroute.router.plan import Leaving, Needs, Plan, Skipped, Surroundings, Why, plan
 from hroute.router.targets import target_of
 from hroute.router.validate import demand, judge
 from hroute.schema.policy import Policy, Provider, Retry, Validate
@@ -177,20 +177,60 @@ def test_the_observer_hears_each_attempt_and_each_move() -> None:
     assert len(heard) == 4
 
 
+class Turnstile:
+    """Lets `allowed` calls into `a`, everybody else as they like, and remembers how each ended."""
+
+    def __init__(self, allowed: int) -> None:
+        self.allowed = allowed
+        self.inside = 0
+        self.ended: list[Outcome | None] = []
+
+    def refuses(self, p: Provider) -> Skipped | None:
+        return None
+
+    def postpones(self, p: Provider) -> bool:
+        return False
+
+    def enter(self, p: Provider) -> Skipped | Leaving | None:
+        if p.name == "a":
+            if self.allowed == 0:
+                return Skipped("a", Why.DOWN, "open")
+            self.allowed -= 1
+        self.inside += 1
+        return self._leave
+
+    def _leave(self, attempt: Attempt | None) -> None:
+        self.inside -= 1
+        self.ended.append(attempt.outcome if attempt else None)
+
+
 def test_a_gate_that_closes_between_two_calls_is_heeded() -> None:
-    class Breaker:
-        """Opens after the first call."""
-
-        def refuses(self, p: Provider) -> Skipped | None:
-            return Skipped(p.name, Why.DOWN, "open") if p.name == "a" and "a" in fake.called else None
-
-        def postpones(self, p: Provider) -> bool:
-            return False
-
-    fake = FakePlugin({"a": [failing(Outcome.SERVER)]})
-    _, log = run(ABC, fake, gates=[Breaker()])
+    fake, gate = FakePlugin({"a": [failing(Outcome.SERVER)]}), Turnstile(1)
+    _, log = run(ABC, fake, gates=[gate])
     assert fake.called == ["a", "b"]
     assert [s.detail for s in log.skipped] == ["open"]
+    assert gate.ended == [Outcome.SERVER, Outcome.OK]
+    assert gate.inside == 0
+
+
+def test_what_one_gate_gave_is_given_back_where_the_next_refuses() -> None:
+    fake, outer, inner = FakePlugin(), Turnstile(9), Turnstile(0)
+    run(ABC, fake, gates=[outer, inner])
+    assert fake.called == ["b"]
+    assert outer.ended == [None, Outcome.OK]
+    assert outer.inside == inner.inside == 0
+
+
+def test_a_gate_is_left_also_by_a_call_that_was_interrupted() -> None:
+    class Interrupted(FakePlugin):
+        def send(self, *_: Any) -> Reply:
+            raise KeyboardInterrupt
+
+    gate = Turnstile(9)
+    with pytest.raises(KeyboardInterrupt):
+        run(ABC, Interrupted(), gates=[gate])
+    assert gate.ended == [Outcome.CANCELLED]
+    assert gate.inside == 0
 
 
 def test_an_interrupted_call_is_written_down() -> None:

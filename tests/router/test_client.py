@@ -387,3 +387,19 @@ def test_a_program_with_many_threads_shares_one_client() -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: made.complete(f"hello {n}"), range(64)))
     assert len({answer.id for answer in answers}) == 64
+
+
+def test_no_error_and_no_record_holds_a_word_of_the_prompt() -> None:
+    canary = "zanzibar-canary"
+    kinds = ("down", "overloaded", "bad_request", "unauthorized", "empty", "too_long", "broken_json")
+    for kind in kinds:
+        heard: list[Any] = []
+        try:
+            shown: Any = client({"kind": kind}, observe=heard.append).complete(
+                f"{canary} {CARD}", task_type="classification"
+            )
+            shown = (shown.decision.signals, shown.attempts, shown.skipped)
+        except HrouteError as error:
+            shown = (str(error), repr(error), error.help, vars(error))
+        assert canary not in repr(shown)
+        assert "4111" not in repr((shown, heard))

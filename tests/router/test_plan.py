@@ -162,6 +162,9 @@ def test_a_slow_provider_is_asked_last_not_left_out() -> None:
         def postpones(self, p: Provider) -> bool:
             return p.name == "home"
 
+        def enter(self, p: Provider) -> None:
+            return None
+
     of = policy([HOME, CLOUD], rule(["home", "cloud"]), STAYS)
     assert planned(of, gates=[Slow()]).route == ("cloud", "home")
     assert planned(of, gates=[Slow()], pii=True).route == ("home",)
