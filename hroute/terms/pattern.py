@@ -13,11 +13,19 @@ from typing import Final, Protocol, cast
 
 import re2  # type: ignore[import-untyped]
 
+from hroute.terms.pattern_error import PatternError, reason
+
+__all__ = [
+    "Match", "PatternError", "PatternFilter", "PatternSet", "Phrases", "Prepared", "Regexp", "TextMatcher", "by_signs", "check", "compiled", "encode", "fits", "normalise",
+    "phrase_pattern",
+]  # fmt: skip
+
 _MEMORY: Final = 16 << 20
-_MEMORY_OF_MANY: Final = 64 << 20  # a set of 200 rules does not fit into RE2's default of 8 MiB
-_MANY: Final = 50
+_MEMORY_OF_MANY: Final = 64 << 20  # a cap, not a cost; a set of 200 rules does not fit into RE2's default of 8 MiB
+_OF_ONE_FILTER: Final = 400  # so few that the words of one filter fit into RE2's default memory
+_ODD_BLANKS: Final = "\n\r\t\x0b\x0c\x1c\x1d\x1e\x1f"  # what `str.split` takes for a blank, beside the blank itself
 _LETTERS: Final = r"\p{L}\p{N}"
-_ASCII_LETTERS: Final = "0-9a-z"  # of a folded text; RE2 compiles the Unicode classes twenty times slower
+_BYTES: Final = r"0-9a-z\x80-\xff"  # of `Prepared.words`, byte by byte; RE2 compiles \p{L} twenty times slower
 
 
 class Match(Protocol):
@@ -43,23 +51,16 @@ class Regexp(Protocol):
     def finditer(self, text: bytes, pos: int | None = None, endpos: int | None = None) -> Iterator[Match]: ...
 
 
-class PatternError(ValueError):
-    """A regular expression that RE2 does not take. `column` is 1-based in the pattern, None where RE2 names no place."""
-
-    def __init__(self, message: str, column: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.column = column
-
-
 class Prepared:
-    """A text, normalised once for many tests: `plain` for patterns, `folded` (case-folded) for phrases, in UTF-8."""
+    """A text, normalised once for many tests, in UTF-8: `plain` for patterns, `folded` (case-folded) and `words` for
+    phrases. In `words` every sign beyond ASCII is a blank, so that a byte from 80 up is always part of a letter."""
 
-    __slots__ = ("_folded", "_text", "plain")
+    __slots__ = ("_folded", "_text", "_words", "plain")
 
     def __init__(self, text: str) -> None:
         self._text = normalise(text)
         self._folded: bytes | None = None
+        self._words: bytes | None = None
         self.plain = encode(self._text)
 
     @property
@@ -72,6 +73,24 @@ class Prepared:
             self._folded = self.plain.lower() if self._text.isascii() else encode(self._text.casefold())
         return self._folded
 
+    @property
+    def words(self) -> bytes:
+        if self._words is None:
+            ascii_only = self._text.isascii()
+            self._words = self.folded if ascii_only else encode(self._text.casefold().translate(_WITHOUT_SIGNS))
+        return self._words
+
+
+class _WithoutSigns(dict[int, int]):
+    """A translation, learnt as it is used: letters, digits and ASCII stay, all else becomes a blank."""
+
+    def __missing__(self, code: int) -> int:
+        kept = self[code] = code if code < 0x80 or chr(code).isalnum() else 0x20
+        return kept
+
+
+_WITHOUT_SIGNS: Final = _WithoutSigns()
+
 
 class TextMatcher:
     """A text test. It holds where each part that is given holds:
@@ -83,7 +102,7 @@ class TextMatcher:
     Cheap to construct: patterns are compiled at first use. PatternError comes then too, so `check` them before.
     """
 
-    __slots__ = ("_all_of", "_any_of", "_glob", "_matches", "_program", "_unless")
+    __slots__ = ("_program", "all_of", "any_of", "glob", "matches", "unless")
 
     def __init__(
         self,
@@ -93,20 +112,20 @@ class TextMatcher:
         unless: Sequence[str] = (),
         glob: str | None = None,
     ) -> None:
-        self._any_of = tuple(any_of)
-        self._all_of = tuple(all_of)
-        self._matches = tuple(matches)
-        self._unless = tuple(unless)
-        self._glob = glob
+        self.any_of = tuple(any_of)
+        self.all_of = tuple(all_of)
+        self.matches = tuple(matches)
+        self.unless = tuple(unless)
+        self.glob = glob
         self._program: _Program | None = None
 
     def holds(self, text: str | Prepared) -> bool:
         """Whether the test holds for `text`; hand over a `Prepared` where several tests look at one text."""
-        if self._glob is not None and not _fits(self._glob, text.text if isinstance(text, Prepared) else text):
+        if self.glob is not None and not fits(self.glob, text.text if isinstance(text, Prepared) else text):
             return False
         program = self._program
         if program is None:  # two threads may both compile: they make the same program
-            program = self._program = _Program(self._any_of, self._all_of, self._matches, self._unless)
+            program = self._program = _Program(self.any_of, self.all_of, self.matches, self.unless)
         return program.empty or program.holds(text if isinstance(text, Prepared) else Prepared(text))
 
 
@@ -135,32 +154,54 @@ class _Program:
 
 
 class Phrases:
-    """Some phrases, any of which may stand in a text: one RE2 pattern for ASCII texts, one for all others."""
+    """Some phrases, any of which may stand in a text: one RE2 pattern, two where phrases hold signs beyond ASCII."""
 
-    __slots__ = ("_any", "_ascii", "_of")
+    __slots__ = ("_in_folded", "_in_words", "_of")
 
     def __init__(self, of: Sequence[str]) -> None:
         self._of = tuple(of)
-        self._ascii: Regexp | None = None
-        self._any: Regexp | None = None
+        self._in_words: Regexp | None = None
+        self._in_folded: Regexp | None = None
 
     def found(self, text: Prepared) -> bool:
         """Whether one of the phrases stands in the text."""
-        if text.text.isascii():
-            self._ascii = self._ascii or compiled(_phrases(self._of, _ASCII_LETTERS), fold=False)
-            return self._ascii.search(text.folded) is not None
-        self._any = self._any or compiled(_phrases(self._of, _LETTERS), fold=False)
-        return self._any.search(text.folded) is not None
+        if self._in_words is None:
+            plain, signed = by_signs(self._of)
+            self._in_folded = compiled(_phrases(signed, _LETTERS), fold=False) if signed else None
+            self._in_words = compiled(phrase_pattern(plain), fold=False, by_bytes=True)
+        if self._in_words.search(text.words):
+            return True
+        return self._in_folded is not None and self._in_folded.search(text.folded) is not None
+
+
+def by_signs(phrases: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The phrases that can be looked for in `Prepared.words`, and those with signs beyond ASCII, which cannot."""
+    plain: list[str] = []
+    signed: list[str] = []
+    for phrase in phrases:
+        (plain if phrase.isascii() or all(c < "\x80" or c.isalnum() for c in _folded(phrase)) else signed).append(
+            phrase
+        )
+    return plain, signed
+
+
+def phrase_pattern(phrases: Sequence[str]) -> str:
+    """One RE2 pattern that finds any of the phrases in `Prepared.words`, read byte by byte."""
+    return _phrases(phrases, _BYTES)
 
 
 class PatternSet:
-    """Many patterns, one pass: `hits` says which of them a text (UTF-8) holds."""
+    """Many patterns, one pass: `hits` says which of them a text (UTF-8) holds.
 
-    __slots__ = ("_fold", "_patterns", "_set", "_singles")
+    For phrases and for patterns without long gaps: gaps of several patterns multiply in one automaton (`PatternFilter`).
+    """
 
-    def __init__(self, patterns: Sequence[str], *, fold: bool = True) -> None:
+    __slots__ = ("_by_bytes", "_fold", "_patterns", "_set", "_singles")
+
+    def __init__(self, patterns: Sequence[str], *, fold: bool = True, by_bytes: bool = False) -> None:
         self._patterns = tuple(patterns)
         self._fold = fold
+        self._by_bytes = by_bytes
         self._set: re2.Set | None = None
         self._singles: tuple[Regexp, ...] | None = None
 
@@ -169,11 +210,12 @@ class PatternSet:
         found = (self._set or self._compile()).Match(text)
         if found is None:  # the pattern that always matches did not: RE2 ran out of memory, and would say "nothing"
             return self._one_by_one(text)
+        if len(found) == 1:
+            return []
         return sorted(index for index in found if index < len(self._patterns))
 
     def _compile(self) -> re2.Set:
-        options = _options(self._fold, _MEMORY_OF_MANY if len(self._patterns) > _MANY else _MEMORY)
-        several = re2.Set.SearchSet(options)
+        several = re2.Set.SearchSet(_options(self._fold, _MEMORY_OF_MANY, by_bytes=self._by_bytes))
         for pattern in self._patterns:
             try:
                 several.Add(encode(pattern))
@@ -190,8 +232,38 @@ class PatternSet:
 
     def _one_by_one(self, text: bytes) -> list[int]:
         if self._singles is None:
-            self._singles = tuple(compiled(pattern, fold=self._fold) for pattern in self._patterns)
+            self._singles = tuple(compiled(p, fold=self._fold, by_bytes=self._by_bytes) for p in self._patterns)
         return [index for index, single in enumerate(self._singles) if single.search(text)]
+
+
+class PatternFilter:
+    """Many patterns, ignoring case: one pass for the words that each needs, then only those patterns whose words are there."""
+
+    __slots__ = ("_filters", "_patterns")
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = tuple(patterns)
+        self._filters: tuple[tuple[int, re2.Filter], ...] | None = None
+
+    def hits(self, text: bytes) -> list[int]:
+        """Indices of the patterns found in `text`, ascending. Raises PatternError where a pattern is not RE2."""
+        filters = self._filters if self._filters is not None else self._compile()
+        return sorted(first + index for first, several in filters for index in several.Match(text) or ())
+
+    def _compile(self) -> tuple[tuple[int, re2.Filter], ...]:
+        filters = []
+        for first in range(0, len(self._patterns), _OF_ONE_FILTER):
+            several = re2.Filter()
+            for pattern in self._patterns[first : first + _OF_ONE_FILTER]:
+                try:
+                    several.Add(encode(unicodedata.normalize("NFC", pattern)), _options(True, _MEMORY))
+                except re2.error:
+                    check(pattern)
+                    raise PatternError("too large") from None
+            several.Compile()
+            filters.append((first, several))
+        self._filters = tuple(filters)
+        return self._filters
 
 
 def check(pattern: str) -> None:
@@ -203,6 +275,8 @@ def normalise(text: str) -> str:
     """`text` in NFKC, every run of blanks (line ends too) as one blank, none at the ends; lone surrogates as `?`."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", encode(text).decode())
+    elif "  " not in text and not any(blank in text for blank in _ODD_BLANKS):
+        return text.strip()
     return " ".join(text.split())
 
 
@@ -211,40 +285,45 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def _folded(phrase: str) -> str:
+    return normalise(normalise(phrase).casefold())
+
+
 def _phrases(of: Sequence[str], letters: str) -> str:
-    """One RE2 pattern, for case-folded text (`Prepared.folded`), that finds any of the phrases.
+    """One RE2 pattern, for case-folded text, that finds any of the phrases.
 
     Phrases with the same kind of ends share their borders: those are what RE2 takes long to compile.
     """
     by_ends: dict[tuple[bool, bool], list[str]] = {}
     for phrase in of:
         prefix = phrase.endswith("*")
-        words = normalise(normalise(phrase.removesuffix("*")).casefold())
+        words = _folded(phrase.removesuffix("*"))
         if words:
             by_ends.setdefault((words[0].isalnum(), words[-1].isalnum() and not prefix), []).append(
                 str(re2.escape(words))
             )
     if not by_ends:
-        return r"[^\x00-\x{10FFFF}]"  # an empty phrase is found nowhere
+        return r"a\A"  # an empty phrase is found nowhere
     return "|".join(
         (rf"(?:\A|[^{letters}])" if start else "") + f"(?:{'|'.join(words)})" + (rf"(?:\z|[^{letters}])" if end else "")
         for (start, end), words in by_ends.items()
     )
 
 
-def compiled(pattern: str, *, fold: bool = True, captures: bool = False) -> Regexp:
-    """`pattern` for a search in UTF-8 bytes; `fold` ignores case. Raises PatternError."""
+def compiled(pattern: str, *, fold: bool = True, captures: bool = False, by_bytes: bool = False) -> Regexp:
+    """`pattern` for a search in UTF-8; `fold` ignores case, `by_bytes` takes each byte for a character of its own.
+
+    Raises PatternError.
+    """
     memory = _MEMORY_OF_MANY if len(pattern) > 2_000 else _MEMORY
+    options = _options(fold, memory, captures, by_bytes)
     try:
-        return cast(
-            Regexp, re2._Regexp(encode(unicodedata.normalize("NFC", pattern)), _options(fold, memory, captures))
-        )
+        return cast(Regexp, re2._Regexp(encode(unicodedata.normalize("NFC", pattern)), options))
     except re2.error as error:
-        message, place = _reason(error)
-        raise PatternError(message, _column(pattern, message, place)) from None
+        raise reason(error, pattern) from None
 
 
-def _fits(glob: str, text: str) -> bool:
+def fits(glob: str, text: str) -> bool:
     """Whether the whole `text` fits `glob`; a walk over its pieces, each as far left as it goes, is exact and linear."""
     first, *middle = unicodedata.normalize("NFC", glob).split("*")
     text = unicodedata.normalize("NFC", text)
@@ -262,62 +341,12 @@ def _fits(glob: str, text: str) -> bool:
     return True
 
 
-def _options(fold: bool, memory: int, captures: bool = False) -> re2.Options:
+def _options(fold: bool, memory: int, captures: bool = False, by_bytes: bool = False) -> re2.Options:
     options = re2.Options()
+    if by_bytes:
+        options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False  # RE2 would write to stderr
     options.case_sensitive = not fold
     options.never_capture = not captures
     options.max_mem = memory
     return options
-
-
-def _reason(error: Exception) -> tuple[str, str]:
-    """RE2's words, `missing ): a(b`, as ("missing )", "a(b")."""
-    said = error.args[0] if error.args else ""
-    words = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    message, _, place = words.partition(": ")
-    return message, place
-
-
-def _column(pattern: str, message: str, place: str) -> int | None:
-    if message == "missing )":
-        return _unclosed(pattern)
-    if message == "unexpected )":
-        return _unopened(pattern)
-    if message.startswith("trailing"):
-        return len(pattern)
-    at = pattern.find(place) if place else -1
-    return at + 1 if at >= 0 else None
-
-
-def _unclosed(pattern: str) -> int | None:
-    return _brackets(pattern)[0]
-
-
-def _unopened(pattern: str) -> int | None:
-    return _brackets(pattern)[1]
-
-
-def _brackets(pattern: str) -> tuple[int | None, int | None]:
-    """Columns of the last `(` left open and of the first `)` too many; escapes and character classes do not count."""
-    opened: list[int] = []
-    at = 0
-    while at < len(pattern):
-        if pattern.startswith(r"\Q", at):
-            end = pattern.find(r"\E", at)
-            at = len(pattern) if end < 0 else end + 2
-            continue
-        character = pattern[at]
-        if character == "\\":
-            at += 1
-        elif character == "[":
-            end = pattern.find("]", at + (3 if pattern.startswith("[^", at) else 2))
-            at = len(pattern) if end < 0 else end
-        elif character == "(":
-            opened.append(at + 1)
-        elif character == ")" and not opened:
-            return None, at + 1
-        elif character == ")":
-            opened.pop()
-        at += 1
-    return (opened[-1] if opened else None), None

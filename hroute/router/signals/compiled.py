@@ -8,7 +8,8 @@ from typing import Final
 
 from hroute.router.signals.intent import Intents
 from hroute.schema.policy import Policy
-from hroute.terms.pattern import TextMatcher
+from hroute.terms.pattern import Prepared, TextMatcher
+from hroute.terms.text_set import TextSet
 
 _MOST: Final = 16
 
@@ -19,10 +20,20 @@ class Compiled:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.intents = Intents(policy.intents.values())
-        self.texts = {
-            key: TextMatcher(test.any_of, test.all_of, test.matches, test.unless, test.glob)
-            for key, test in policy.texts.items()
-        }
+        self._keys: dict[str, list[str]] = {}
+        for key, test in policy.texts.items():
+            self._keys.setdefault(test.signal, []).append(key)
+        self._sets = {signal: TextSet([_matcher(policy, key) for key in keys]) for signal, keys in self._keys.items()}
+
+    def texts(self, signal: str, text: Prepared) -> dict[str, bool]:
+        """Every text test on `signal` by its key, and whether it holds for `text`."""
+        holding = self._sets[signal].holding(text)
+        return {key: number in holding for number, key in enumerate(self._keys[signal])}
+
+
+def _matcher(policy: Policy, key: str) -> TextMatcher:
+    test = policy.texts[key]
+    return TextMatcher(test.any_of, test.all_of, test.matches, test.unless, test.glob)
 
 
 _BY_POLICY: Final[OrderedDict[int, Compiled]] = OrderedDict()

@@ -46,6 +46,8 @@ def read(request: Request) -> Conversation:
 
 def without_harness(text: str) -> str:
     """`text` without the elements that a harness adds; an element that is never closed is the user's own text."""
+    if "</" not in text:
+        return text.strip()
     for name in HARNESS:
         opening, closing = f"<{name}>", f"</{name.split(' ')[0]}>"
         if opening not in text:

@@ -104,3 +104,33 @@ FORMAT: Final = (
     r"\b(?:exactly|at most|no more than|at least|under|within) \d+ (?:words?|characters?|sentences?|lines?|items?|bullets?|bullet points|paragraphs?)\b",
     r"\b(?:json schema|following (?:format|schema|structure)|bullet points?|numbered list)\b",
 )
+
+CODE: Final = (
+    "refactor*", "debug*", "unit test*", "stack trace", "stacktrace", "traceback", "compile error", "compiler error", "syntax error", "segfault", "null pointer", "regex", "regexp", "regular expression", "sql query", "pull request",
+    "merge conflict", "code review", "source code", "this code", "my code", "the code", "this function", "this script", "this bug", "the bug", "codebase", "repository", "git rebase", "dockerfile", "kubernetes", "docstring*", "type hints",
+    "linter", "pytest", "npm install", "pip install", "javascript", "typescript", "python function", "python script", "in python", "in java", "in rust", "in golang", "in c++", "in c#", "in javascript", "in typescript", "bash script", "shell script",
+    "react component", "api endpoint", "rest api", "django", "fastapi", "pandas", "numpy", "leetcode",
+)  # fmt: skip
+CODE_PATTERNS: Final = (
+    r"\b(?:fix|implement|rename|optimi[sz]e|port|compile|lint|test)\b.{0,40}\b(?:function|method|class|module|bug|tests?|script|program|code|file|error|exception|component|endpoint|query)\b",
+)
+ON_A_FILE: Final = (
+    "refactor*", "fix", "debug*", "implement*", "review", "optimi*", "rename", "clean up", "add", "remove", "change", "improve", "test", "tests", "module", "function", "class", "method", "bug", "file", "code", "edit", "update", "port", "document",
+)  # fmt: skip
+
+TASKS: Final = (
+    # (kind of work, phrases, patterns), in the order in which they claim a message
+    ("translation", ("translate*", "translation"), (r"\bhow do you say\b", r"\bwhat(?:'s| is) .{1,40} in (?:french|german|spanish|italian|japanese|chinese|russian|portuguese|dutch)\b")),
+    ("summarization", ("summari*", "summary of", "tl;dr", "tldr", "key points", "main points", "in a nutshell", "condense", "boil down"), ()),
+    ("classification", ("classify", "classification", "categori*", "sentiment", "label each", "label this", "label the", "spam or not", "is this spam", "positive or negative", "which category"), ()),
+    ("extraction", ("extract*", "pull out", "list all the names", "find all the", "parse the following", "fill the form"), ()),
+    ("analysis", ("analy*", "compare", "comparison", "evaluate", "assess", "pros and cons", "trade-off*", "tradeoff*", "critique", "root cause", "review this", "design", "investigate", "interpret"), ()),
+)  # fmt: skip
+
+QUESTIONS: Final = (
+    r"^(?:who|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would|should|has|have|may)\b",
+    r"\?\s*$",
+)
+PLAIN_QUESTIONS: Final = (
+    r"^(?:please )?(?:who|what|what's|when|where|which|why|how (?:much|many|old|far|long|tall|big|often|do|does|is|are|can)|is|are|do|does|did|can|could|will|was|were|has|have|define|name|list|translate|spell|convert)\b",
+)

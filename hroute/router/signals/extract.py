@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hroute.router.signals import conversation, intent, language, purpose, score, task, tokens
+from hroute.router.signals import conversation, intent, language, purpose, score, task, tokens, wording
 from hroute.router.signals.blocks import Block, BlockCache, blocks
 from hroute.router.signals.compiled import compiled
 from hroute.router.signals.pii import scanner_for
@@ -71,8 +71,9 @@ class Extraction:
         self._assumed: dict[str, None] = {}
         self._blocks: tuple[Block, ...] | None = None
         self._conversation: conversation.Conversation | None = None
-        self._subject: Prepared | None = None
-        self._prepared: dict[str, Prepared] = {}
+        self._counted: tuple[str, int] = ("", 0)
+        self._said: frozenset[str] | None = None
+        self._texts: dict[str, dict[str, bool]] = {}
         self._assessment: score.Assessment | None = None
         self._pii: Found | None = None
         self._secrets: Found | None = None
@@ -152,21 +153,30 @@ class Extraction:
         text = self.ask(test.signal) if test else ABSENT
         if test is None or not isinstance(text, str):
             return False
-        prepared = self._prepared.get(test.signal)
-        if prepared is None:
-            prepared = self._prepared[test.signal] = Prepared(text)
-        return compiled(self._policy).texts[key].holds(prepared)
+        held = self._texts.get(test.signal)
+        if held is None:
+            held = self._texts[test.signal] = compiled(self._policy).texts(test.signal, Prepared(text))
+        return held[key]
 
     def _talk(self) -> conversation.Conversation:
         if self._conversation is None:
             self._conversation = conversation.read(self._request) if self._request else conversation.Conversation()
         return self._conversation
 
-    def _about(self) -> Prepared:
+    def _about(self) -> str:
         """What the user is talking about: the message, or the turn that a short reply answers."""
-        if self._subject is None:
-            self._subject = Prepared(self._talk().subject)
-        return self._subject
+        return self._talk().subject
+
+    def _tokens(self, text: str) -> int:
+        if self._counted[0] is not text:
+            self._counted = (text, tokens.estimate(text))
+        return self._counted[1]
+
+    def _words(self) -> frozenset[str]:
+        """What it says, by the names of `wording.TESTS`."""
+        if self._said is None:
+            self._said = wording.read(self._about())
+        return self._said
 
     def _sent(self) -> tuple[Block, ...]:
         if self._blocks is None:
@@ -189,10 +199,9 @@ class Extraction:
     def _assess(self) -> score.Assessment:
         if self._assessment is None:
             asked: dict[str, Value] = {name: self.ask(name) for name in _ASSESSED}
-            about = self._about()
             features = score.Features(
-                message=about,
-                message_tokens=tokens.estimate(about.text),
+                said=self._words(),
+                message_tokens=self._tokens(self._about()),
                 context_tokens=_whole(asked["context_tokens"]),
                 clarifying_turns=_whole(asked["clarifying_turns"]),
                 has_code=asked["has_code"] is True,
@@ -230,7 +239,7 @@ class Extraction:
         )
 
     def _read_intent(self) -> Value:
-        return compiled(self._policy).intents.of(self._about())
+        return compiled(self._policy).intents.of(self._about(), self._words())
 
     def _read_has_code(self) -> Value:
         return task.has_code(self._talk().message)
@@ -238,9 +247,7 @@ class Extraction:
     def _read_task_type(self) -> Value:
         code = self.ask("has_code") is True
         return (
-            task.task_type(
-                self._about().text, code=code, code_files=self._code_files(), intents=_names(self.ask("intent"))
-            )
+            task.task_type(self._words(), code=code, code_files=self._code_files(), intents=_names(self.ask("intent")))
             or ABSENT
         )
 
@@ -257,7 +264,7 @@ class Extraction:
         return score.complexity(value, confidence, self._policy.scoring)
 
     def _read_message_tokens(self) -> Value:
-        return min(tokens.estimate(self._talk().message), _whole(self.ask("prompt_tokens")))
+        return min(self._tokens(self._talk().message), _whole(self.ask("prompt_tokens")))
 
     def _read_context_tokens(self) -> Value:
         request = self._request

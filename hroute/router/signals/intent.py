@@ -14,22 +14,15 @@ from hroute.router.signals import english
 from hroute.router.signals.conversation import content_words
 from hroute.schema.policy import Intent
 from hroute.terms.pattern import Prepared, TextMatcher
+from hroute.terms.text_set import TextSet
 
 VERSION: Final = "intent/1"
 
-_READ: Final = 20_000
-"""Characters of the message that the built-in intents read; a policy's own tests read all of it."""
 _SHORT: Final = 400
 """A question about hours or prices is short; the same words in a long message are its subject, not its question."""
 _ALIKE: Final = 0.6
 
-_GENERATION: Final = TextMatcher(matches=english.GENERATION_PATTERNS)
-_OF_CODE: Final = TextMatcher(matches=english.GENERATION_OF_CODE)
-_BUILT_IN: Final = (
-    ("complaint", TextMatcher(any_of=english.COMPLAINT, matches=english.COMPLAINT_PATTERNS)),
-    ("legal", TextMatcher(any_of=english.LEGAL)),
-)
-_FAQ: Final = TextMatcher(any_of=english.FAQ, matches=english.FAQ_PATTERNS, unless=english.FAQ_UNLESS)
+_ALWAYS: Final[tuple[str, ...]] = ("complaint", "legal")
 _SMALLTALK: Final = frozenset(english.SMALLTALK)
 
 
@@ -38,32 +31,27 @@ class Intents:
 
     def __init__(self, own: Iterable[Intent] = ()) -> None:
         intents = tuple(own)
-        self._tests = tuple(
-            (i.name, TextMatcher(i.test.any_of, i.test.all_of, i.test.matches, i.test.unless, i.test.glob))
-            for i in intents
-            if i.test
-        )
+        tested = [(i.name, i.test) for i in intents if i.test]
+        self._names = tuple(name for name, _ in tested)
+        self._tests = TextSet([TextMatcher(t.any_of, t.all_of, t.matches, t.unless, t.glob) for _, t in tested])
         self._examples = _Examples((i.name, i.examples) for i in intents)
 
-    def of(self, message: Prepared) -> frozenset[str]:
-        """Every intent that the message holds."""
-        names = {name for name, test in self._tests if test.holds(message)}
-        names |= self._examples.alike(message.text)
-        if message.text:
-            names |= built_in(message)
-        return frozenset(names)
+    def of(self, message: str, said: frozenset[str]) -> frozenset[str]:
+        """Every intent that the message holds, of which `wording.read` says `said`."""
+        names = built_in(message, said)
+        if self._names:
+            names.update(self._names[number] for number in self._tests.holding(Prepared(message)))
+        return frozenset(names | self._examples.alike(message))
 
 
-def built_in(message: Prepared) -> set[str]:
+def built_in(message: str, said: frozenset[str]) -> set[str]:
     """Which of complaint, legal, generation, faq and smalltalk hold."""
-    if len(message.text) > _READ:
-        message = Prepared(message.text[:_READ])
-    names = {name for name, test in _BUILT_IN if test.holds(message)}
-    if _GENERATION.holds(message) and not _OF_CODE.holds(message):
+    names: set[str] = {name for name in _ALWAYS if name in said}
+    if "generation" in said and "code to write" not in said:
         names.add("generation")
-    if len(message.text) <= _SHORT and _FAQ.holds(message):
+    if "faq" in said and len(message) <= _SHORT:
         names.add("faq")
-    if _is_smalltalk(message.text):
+    if _is_smalltalk(message):
         names.add("smalltalk")
     return names
 

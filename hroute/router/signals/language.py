@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 VERSION: Final = "language/1"
-_READ: Final = 4_000
+_READ: Final = 2_000
 
 _SCRIPTS: Final = (
     # (first, last code point, language)
@@ -23,7 +23,13 @@ _WORDS: Final = {
     "pl": "i w na nie się jest są to z do jak co czy dlaczego kiedy gdzie mój moja dla o po ten ta",
     "sv": "och är jag du vi inte en ett med på för av till det den som vad hur varför när var min kan har ska",
 }  # fmt: skip
-_SETS: Final = {language: frozenset(words.split()) for language, words in _WORDS.items()}
+_SPOKEN: Final[dict[str, list[str]]] = {}
+for _language, _words in _WORDS.items():
+    for _word in _words.split():
+        _SPOKEN.setdefault(_word, []).append(_language)
+
+
+_WITHOUT_MARKS: Final = dict.fromkeys(map(ord, '.,;:!?¿¡"()[]«»„“”'))
 
 
 def detect(text: str) -> str | None:
@@ -54,9 +60,10 @@ def _by_script(sample: str) -> str | None:
 
 
 def _by_words(sample: str) -> str | None:
-    words = [word.strip(".,;:!?¿¡\"'()[]«»„“”").casefold() for word in sample.split()]
-    counts = {language: sum(word in known for word in words) for language, known in _SETS.items()}
-    ranked = sorted(counts, key=lambda language: -counts[language])
-    best, second = counts[ranked[0]], counts[ranked[1]]
-    enough = best >= 2 and best * 6 >= len(words)
-    return ranked[0] if enough and best > second else None
+    words = sample.casefold().translate(_WITHOUT_MARKS).split()
+    counts = dict.fromkeys(_WORDS, 0)
+    for word in words:
+        for language in _SPOKEN.get(word, ()):
+            counts[language] += 1
+    (best, most), (_, next_most) = sorted(counts.items(), key=lambda item: -item[1])[:2]
+    return best if most >= 2 and most * 6 >= len(words) and most > next_most else None

@@ -12,14 +12,12 @@ length; rules that *know* (intents, task types) are worth more.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import log2
 from types import MappingProxyType
 from typing import Final
 
-from hroute.router.signals import english
+from hroute.router.signals import wording
 from hroute.schema.policy import Scoring
-from hroute.terms.pattern import Prepared, Regexp, TextMatcher, compiled
 
 VERSION: Final = "score/1"
 
@@ -29,21 +27,14 @@ WEIGHTS: Final = MappingProxyType(
 """What each feature adds at full strength; `scoring: {weights: {...}}` moves them."""
 
 NO_EVIDENCE: Final = (0.5, 0.3)
-_READ: Final = 20_000
 _ARTICLE_LOW, _ARTICLE_HIGH = 0.35, 0.7
-
-_PLAIN_QUESTION: Final = TextMatcher(
-    matches=(
-        r"^(?:please )?(?:who|what|what's|when|where|which|why|how (?:much|many|old|far|long|tall|big|often|do|does|is|are|can)|is|are|do|does|did|can|could|will|was|were|has|have|define|name|list|translate|spell|convert)\b",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the score looks at, all of it known from other signals."""
+    """What the score looks at: what `wording.read` found, and what other signals say."""
 
-    message: Prepared
+    said: frozenset[str] = frozenset()
     message_tokens: int = 0
     context_tokens: int = 0
     clarifying_turns: int = 0
@@ -65,12 +56,11 @@ class Assessment:
 
 def assess(features: Features, scoring: Scoring) -> Assessment:
     """Score and confidence of a request."""
-    message = features.message if len(features.message.plain) <= _READ else Prepared(features.message.text[:_READ])
-    strengths = _strengths(features, message)
+    strengths = _strengths(features)
     weights = {**WEIGHTS, **scoring.weights}
     parts = {name: round(weights.get(name, 0.0) * strength, 3) for name, strength in strengths.items() if strength}
     raw = min(1.0, max(0.0, sum(parts.values())))
-    evidence = _evidence(features, strengths, message)
+    evidence = _evidence(features, strengths)
     doubt = round((1 - evidence) * (NO_EVIDENCE[0] - raw), 3)
     if doubt:
         parts["doubt"] = doubt
@@ -103,11 +93,9 @@ def complexity(score: float, confidence: float, scoring: Scoring) -> str:
     return "low" if score <= low and confidence >= scoring.confidence else "medium"
 
 
-def _strengths(features: Features, message: Prepared) -> dict[str, float]:
-    groups = sum(p.search(message.plain) is not None for p in _patterns(english.REASONING))
-    demands = sum(p.search(message.plain) is not None for p in _patterns(english.FORMAT)) + (
-        features.response_format != "text"
-    )
+def _strengths(features: Features) -> dict[str, float]:
+    groups = wording.count(features.said, "reasoning")
+    demands = wording.count(features.said, "format") + (features.response_format != "text")
     tokens = features.message_tokens
     return {
         "context": min(1.0, features.context_tokens / 8_000),
@@ -119,7 +107,7 @@ def _strengths(features: Features, message: Prepared) -> dict[str, float]:
     }
 
 
-def _evidence(features: Features, strengths: dict[str, float], message: Prepared) -> float:
+def _evidence(features: Features, strengths: dict[str, float]) -> float:
     """1 - product of (1 - mark): marks that it is hard, and marks that it is easy."""
     marks = [
         0.6 * strengths["context"],
@@ -141,15 +129,10 @@ def _evidence(features: Features, strengths: dict[str, float], message: Prepared
         and not strengths["reasoning"]
         and not strengths["code"]
         and not weighty
-        and _PLAIN_QUESTION.holds(message)
+        and "plain question" in features.said
     ):
         marks.append(0.55)
     missing = 1.0
     for mark in marks:
         missing *= 1 - mark
     return 1 - missing
-
-
-@lru_cache(maxsize=4)
-def _patterns(sources: tuple[str, ...]) -> tuple[Regexp, ...]:
-    return tuple(compiled(source) for source in sources)

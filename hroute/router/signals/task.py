@@ -6,11 +6,9 @@ from functools import lru_cache
 from typing import Final
 
 from hroute.router.signals import english
-from hroute.terms.pattern import Prepared, Regexp, TextMatcher, compiled
+from hroute.terms.pattern import Regexp, compiled
 
 VERSION: Final = "task/1"
-_HEAD: Final = 1_500
-"""The instruction stands at the beginning or at the end of a message, not in the middle of what it is about."""
 _CODE_READ: Final = 200_000
 
 _ENDINGS: Final = ".py .pyi .js .mjs .ts .tsx .jsx .go .rs .java .kt .scala .c .h .cc .cpp .hpp .cs .rb .php .swift .sh .bash .ps1 .sql .html .css .scss .vue .svelte .r .jl .lua .pl .ex .exs .erl .hs .ml .clj .dart .tf .ipynb .diff .patch"
@@ -34,61 +32,7 @@ _LINES: Final = (
     r"(?m)^Traceback \(most recent call last\)|^\s+at [\w.$]+\(.*:\d+\)",
 )
 
-_CODE: Final = TextMatcher(
-    any_of=(
-        "refactor*", "debug*", "unit test*", "stack trace", "stacktrace", "traceback", "compile error", "compiler error", "syntax error", "segfault", "null pointer", "regex", "regexp", "regular expression", "sql query", "pull request",
-        "merge conflict", "code review", "source code", "this code", "my code", "the code", "this function", "this script", "this bug", "the bug", "codebase", "repository", "git rebase", "dockerfile", "kubernetes", "docstring*", "type hints",
-        "linter", "pytest", "npm install", "pip install", "javascript", "typescript", "python function", "python script", "in python", "in java", "in rust", "in golang", "in c++", "in c#", "in javascript", "in typescript", "bash script", "shell script",
-        "react component", "api endpoint", "rest api", "django", "fastapi", "pandas", "numpy", "leetcode",
-    ),
-    matches=(
-        *english.GENERATION_OF_CODE,
-        r"\b(?:fix|implement|rename|optimi[sz]e|port|compile|lint|test)\b.{0,40}\b(?:function|method|class|module|bug|tests?|script|program|code|file|error|exception|component|endpoint|query)\b",
-    ),
-)  # fmt: skip
-_ABOUT_A_FILE: Final = TextMatcher(
-    any_of=(
-        "refactor*",
-        "fix",
-        "debug*",
-        "implement*",
-        "review",
-        "optimi*",
-        "rename",
-        "clean up",
-        "add",
-        "remove",
-        "change",
-        "improve",
-        "test",
-        "tests",
-        "module",
-        "function",
-        "class",
-        "method",
-        "bug",
-        "file",
-        "code",
-        "edit",
-        "update",
-        "port",
-        "document",
-    )
-)
-_TASKS: Final = (
-    ("translation", TextMatcher(any_of=("translate*", "translation"), matches=(r"\bhow do you say\b", r"\bwhat(?:'s| is) .{1,40} in (?:french|german|spanish|italian|japanese|chinese|russian|portuguese|dutch)\b"))),
-    ("summarization", TextMatcher(any_of=("summari*", "summary of", "tl;dr", "tldr", "key points", "main points", "in a nutshell", "condense", "boil down"))),
-    ("classification", TextMatcher(any_of=("classify", "classification", "categori*", "sentiment", "label each", "label this", "label the", "spam or not", "is this spam", "positive or negative", "which category"))),
-    ("extraction", TextMatcher(any_of=("extract*", "pull out", "list all the names", "find all the", "parse the following", "fill the form"))),
-    ("analysis", TextMatcher(any_of=("analy*", "compare", "comparison", "evaluate", "assess", "pros and cons", "trade-off*", "tradeoff*", "critique", "root cause", "review this", "design", "investigate", "interpret"))),
-)  # fmt: skip
-_GENERATION: Final = TextMatcher(matches=english.GENERATION_PATTERNS)
-_ASKS: Final = TextMatcher(
-    matches=(
-        r"^(?:who|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would|should|has|have|may)\b",
-        r"\?\s*$",
-    )
-)
+_TASKS: Final = tuple(name for name, _, _ in english.TASKS)
 
 
 def has_code(message: str) -> bool:
@@ -107,23 +51,20 @@ def has_code_files(names: tuple[str, ...]) -> bool:
     return any(name.lower().endswith(_SUFFIXES) for name in names)
 
 
-def task_type(message: str, *, code: bool, code_files: bool, intents: frozenset[str]) -> str | None:
+def task_type(said: frozenset[str], *, code: bool, code_files: bool, intents: frozenset[str]) -> str | None:
     """One of the task types, or None. What the instruction says comes before what it is about."""
-    if not message:
-        return None
-    ask = Prepared(message if len(message) <= 2 * _HEAD else message[:_HEAD] + "\n" + message[-_HEAD:])
-    if "generation" in intents and _GENERATION.holds(ask):
+    if "generation" in said and "generation" in intents:
         return "generation"
-    if _CODE.holds(ask) or (code_files and _ABOUT_A_FILE.holds(ask)):
+    if "code" in said or (code_files and "on a file" in said):
         return "code"
-    for name, asks in _TASKS:
-        if asks.holds(ask):
+    for name in _TASKS:
+        if f"task {name}" in said:
             return name
     if code:
         return "code"
     if "smalltalk" in intents:
         return "chat"
-    return "qa" if "faq" in intents or _ASKS.holds(ask) else None
+    return "qa" if "faq" in intents or "question" in said else None
 
 
 @lru_cache(maxsize=1)

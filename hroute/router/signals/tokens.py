@@ -19,13 +19,11 @@ UNREAD: Final = {"image": 1_500, "audio": 1_000, "document": 3_000}
 """Tokens assumed for a part that cannot be read."""
 
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_DIGITS: Final = b"0123456789"
-_SIGNS: Final = b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_BLANKS: Final = b" \t\n\r\x0b\x0c"
 _CLASSES: Final = (
     # (bytes, tokens for each)
-    (_LETTERS, 0.12),
-    (_DIGITS, 0.4),
-    (_SIGNS, 0.9),
+    (b"0123456789", 0.4),
+    (b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", 0.9),
     (b"\n", 0.3),
     (b"\t", 0.2),
     (bytes(range(0xC2, 0xC4)), 0.5),  # Latin with accents
@@ -36,6 +34,9 @@ _CLASSES: Final = (
     (bytes(range(0xF0, 0xF5)), 2.0),  # emoji and rare scripts
 )
 _WORD: Final = 0.5
+_LETTER: Final = 0.12
+_SHAPE: Final = bytes(0x20 if byte in _BLANKS else 0x78 for byte in range(256))
+"""Every blank as a blank and all else as `x`: a word begins where `x` follows a blank."""
 
 
 def estimate(text: str) -> int:
@@ -43,14 +44,16 @@ def estimate(text: str) -> int:
     if not text:
         return 0
     data = encode(text)
-    total = _WORD * len(data.split())
-    left = data
+    words = data.translate(_SHAPE).count(b" x") + (data[0] not in _BLANKS)
+    left = data.translate(None, _LETTERS)
+    total = _WORD * words + _LETTER * (len(data) - len(left))
+    left = left.translate(None, b" ")
     for members, weight in _CLASSES:
+        if not left:
+            break
         rest = left.translate(None, members)
         total += weight * (len(left) - len(rest))
         left = rest
-        if not left:
-            break
     return max(1, round(total))
 
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hroute.router.signals import wording
 from hroute.router.signals.intent import Intents
 from hroute.schema.policy import Policy
-from hroute.terms.pattern import Prepared
 
 BUILT_IN = Intents()
 
 
 def of(text: str, intents: Intents = BUILT_IN) -> set[str]:
-    return set(intents.of(Prepared(text)))
+    return set(intents.of(text, wording.read(text)))
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hroute.router.signals import wording
 from hroute.router.signals.extract import Extraction
 from hroute.router.signals.score import Features, assess, complexity, cuts
 from hroute.schema.policy import Scoring
 from hroute.terms.message import Request, prompt
-from hroute.terms.pattern import Prepared
 
 Extract = Callable[..., Extraction]
 
@@ -65,13 +65,13 @@ def test_the_parts_add_up_to_the_score(extract: Extract) -> None:
 
 def test_asking_again_and_again_makes_it_harder() -> None:
     def score(turns: int) -> float:
-        return assess(Features(Prepared("Where is it?"), 5, clarifying_turns=turns), Scoring()).score
+        return assess(Features(wording.read("Where is it?"), 5, clarifying_turns=turns), Scoring()).score
 
     assert score(0) < score(1) < score(2)
 
 
 def test_weights_of_the_policy_move_the_score() -> None:
-    features = Features(Prepared("Refactor it"), 5, has_code=True)
+    features = Features(wording.read("Refactor it"), 5, has_code=True)
     assert assess(features, Scoring(weights={"code": 0.9})).parts["code"] == 0.9
 
 
@@ -100,7 +100,7 @@ def test_a_score_that_the_caller_gives_is_what_complexity_is_cut_from(extract: E
 
 @given(st.text(max_size=300), st.integers(0, 10**6), st.integers(0, 10**6), st.booleans())
 def test_score_and_confidence_are_fractions_on_the_grid(text: str, tokens: int, context: int, code: bool) -> None:
-    said = assess(Features(Prepared(text), tokens, context, has_code=code), Scoring())
+    said = assess(Features(wording.read(text), tokens, context, has_code=code), Scoring())
     for value in (said.score, said.confidence):
         assert 0 <= value <= 1
         assert round(value, 6) == value

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hroute.router.signals import wording
 from hroute.router.signals.intent import built_in
 from hroute.router.signals.task import has_code, has_code_files, task_type
-from hroute.terms.pattern import Prepared
 
 DIFF = "diff --git a/x.py b/x.py\n@@ -1 +1 @@\n-a = 1\n+a = f(2)\n"
 
 
 def kind(text: str, *files: str) -> str | None:
-    intents = frozenset(built_in(Prepared(text)))
-    return task_type(text, code=has_code(text), code_files=has_code_files(files), intents=intents)
+    said = wording.read(text)
+    intents = frozenset(built_in(text, said))
+    return task_type(said, code=has_code(text), code_files=has_code_files(files), intents=intents)
 
 
 @pytest.mark.parametrize(

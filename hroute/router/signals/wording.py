@@ -1,0 +1,47 @@
+"""What a message says by known words: every built-in intent, kind of work and mark of difficulty, in one pass.
+
+Whatever is looked for here has a name; intents, kinds of work and the score are made of these names. A long message is
+read at its beginning and its end: there the instruction stands, and what lies between is what it is about.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hroute.router.signals import english
+from hroute.terms.pattern import Prepared, TextMatcher
+from hroute.terms.text_set import TextSet
+
+END: Final = 2_000
+"""Characters that are read at each end of a message."""
+
+TESTS: Final[dict[str, TextMatcher]] = {
+    "complaint": TextMatcher(any_of=english.COMPLAINT, matches=english.COMPLAINT_PATTERNS),
+    "legal": TextMatcher(any_of=english.LEGAL),
+    "generation": TextMatcher(matches=english.GENERATION_PATTERNS),
+    "code to write": TextMatcher(matches=english.GENERATION_OF_CODE),
+    "faq": TextMatcher(any_of=english.FAQ, matches=english.FAQ_PATTERNS, unless=english.FAQ_UNLESS),
+    "code": TextMatcher(any_of=english.CODE, matches=(*english.GENERATION_OF_CODE, *english.CODE_PATTERNS)),
+    "on a file": TextMatcher(any_of=english.ON_A_FILE),
+    "question": TextMatcher(matches=english.QUESTIONS),
+    "plain question": TextMatcher(matches=english.PLAIN_QUESTIONS),
+    **{f"task {name}": TextMatcher(any_of=phrases, matches=patterns) for name, phrases, patterns in english.TASKS},
+    **{f"reasoning {number}": TextMatcher(matches=(group,)) for number, group in enumerate(english.REASONING)},
+    **{f"format {number}": TextMatcher(matches=(group,)) for number, group in enumerate(english.FORMAT)},
+}
+
+_NAMES: Final = tuple(TESTS)
+_SET: Final = TextSet(tuple(TESTS.values()))
+
+
+def read(message: str) -> frozenset[str]:
+    """The names of TESTS that hold for `message`."""
+    if not message:
+        return frozenset()
+    ends = message if len(message) <= 2 * END else f"{message[:END]}\n{message[-END:]}"
+    return frozenset(_NAMES[number] for number in _SET.holding(Prepared(ends)))
+
+
+def count(said: frozenset[str], group: str) -> int:
+    """How many of the numbered marks of `group` were found."""
+    return sum(name.startswith(group) for name in said)
