@@ -26,6 +26,7 @@ class Target:
     total: float = 300.0
     params: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
 
 
 @runtime_checkable

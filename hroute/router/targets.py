@@ -57,6 +57,7 @@ def _target(provider: Provider, model: str, base_url: str | None, key: str | Non
         total=provider.timeout.total,
         params=provider.params,
         options=provider.options,
+        command=provider.command,
     )
 
 
