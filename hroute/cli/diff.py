@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -26,6 +27,9 @@ FAIL_ON: Final = {
     "leaves-machine": "some request that stayed on this machine leaves it",
     "not-proven": "time ran out before every request was looked at",
 }
+
+SECONDS: Final = 30.0
+"""How long the search may take; past it the answer says "not proven"."""
 
 HELP = f"""Name every kind of request that changes route between two policies. No log is needed.
 
@@ -59,7 +63,8 @@ def diff(
     here = policies.locate(policy)
     before = load_either(old if old is not None else f"HEAD:./{here}", here)
     after = load_either(new if new is not None else here, here)
-    found = analysis.diff(before, after)
+    end = time.monotonic() + SECONDS
+    found = analysis.diff(before, after, stop=lambda: time.monotonic() > end)
     if as_json:
         streams.emit("diff", _as_json(found))
     else:

@@ -6,7 +6,7 @@ the one and the new policy to the other. Where it finds none, that is a proof.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from hroute.router.analysis.world import World
 from hroute.router.decide import destinations
 from hroute.router.decision import Signals
 from hroute.router.index import Index
-from hroute.schema.policy import Policy, Rule
+from hroute.schema.policy import DEFAULT, Policy, Rule
 from hroute.schema.region import Box, intersect, subtract
 
 
@@ -63,10 +63,37 @@ def diff(old: Policy, new: Policy, *, stop: Callable[[], bool] = lambda: False) 
 
 
 def _pairs(old: Policy, new: Policy) -> Iterator[tuple[int, int]]:
+    """Pairs of an old and a new rule between which a request may change route.
+
+    Two rules that both policies have, in the same order, cannot be such a pair: the request meets both conditions, so in
+    each policy the same one of them comes first. That leaves what was edited, added or moved, against everything.
+    """
+    in_old, in_new = _places(old), _places(new)
+    was = [in_old.get(c) if in_new[c] == j else None for j, c in enumerate(map(_condition, new.all_rules))]
+    kept = [position for position in was if position is not None]
+    in_order = kept == sorted(kept)
+    edited = [j for j, position in enumerate(was) if position is None]
     for i, before in enumerate(old.all_rules):
-        for j, after in enumerate(new.all_rules):
-            if outcome(old, before) != outcome(new, after):
+        now = in_new.get(_condition(before)) if in_old[_condition(before)] == i else None
+        for j in sorted({*edited, now}) if now is not None and in_order else range(len(was)):
+            then = was[j]
+            if now is not None and then is not None and i != then and (i < then) == (now < j):
+                continue
+            if outcome(old, before) != outcome(new, new.all_rules[j]):
                 yield i, j
+
+
+def _places(policy: Policy) -> dict[Hashable, int]:
+    """Where each condition stands first."""
+    places: dict[Hashable, int] = {}
+    for position, rule in enumerate(policy.all_rules):
+        places.setdefault(_condition(rule), position)
+    return places
+
+
+def _condition(rule: Rule) -> Hashable:
+    """What makes two rules match the same requests."""
+    return (rule.condition, rule.name if rule.hold else None, rule.name == DEFAULT)
 
 
 def outcome(policy: Policy, rule: Rule) -> tuple[object, ...]:

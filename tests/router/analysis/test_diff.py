@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from hroute.router.analysis.diff import Change, diff
+from bench.policies import policy_data
+from hroute.router.analysis.diff import Change, _pairs, diff
 from hroute.schema.load import load_text
 
 OLD = """
@@ -57,3 +59,25 @@ def test_a_changed_fallback_is_a_change_of_the_same_rule() -> None:
     assert [(c.from_rule, c.to_rule, c.from_chain, c.to_chain) for c in found] == [
         ("default", "default", ("claude_sonnet",), ("claude_sonnet", "gpt4o"))
     ]
+
+
+def test_one_edit_among_many_rules_is_compared_with_each_rule_and_not_each_with_each() -> None:
+    data = policy_data(400)
+    old: Any = load_text(json.dumps(data))[0]
+    data["routing_rules"][200]["route_to"] = (
+        "gpt4o" if data["routing_rules"][200]["route_to"] != "gpt4o" else "deepseek"
+    )
+    new: Any = load_text(json.dumps(data))[0]
+    assert len(list(_pairs(old, new))) <= 2 * 400
+    assert {(c.from_rule, c.to_rule) for c in diff(old, new).changes} == {("rule_200", "rule_200")}
+
+
+def test_two_rules_that_change_places_are_compared() -> None:
+    two = """
+routing_rules:
+  - {name: code, condition: {task_type: code}, route_to: gpt4o}
+  - {name: batch, condition: {batch_size: ">10"}, route_to: deepseek}
+"""
+    rules = two.strip().split("\n")
+    swapped = "\n".join([rules[0], rules[2], rules[1]])
+    assert [(c.from_rule, c.to_rule) for c in changes(two, swapped)] == [("code", "batch")]
