@@ -83,10 +83,12 @@ def cost(price: Price, usage: Usage) -> int:
     price = at_length(price, usage.input + usage.cache_read + usage.cache_write)
     read = price.input if price.cache_read is None else price.cache_read
     write = price.input if price.cache_write is None else price.cache_write
+    write_1h = write if price.cache_write_1h is None else price.cache_write_1h
     exact = (
         usage.input * price.input
         + usage.cache_read * read
-        + usage.cache_write * write
+        + (usage.cache_write - usage.cache_write_1h) * write
+        + usage.cache_write_1h * write_1h
         + (usage.output + usage.reasoning) * price.output
     )
     whole, rest = divmod(exact, _PER)
@@ -211,6 +213,7 @@ def _as_price(data: Mapping[str, Any]) -> Price:
         data.get("cache_read"),
         data.get("cache_write"),
         tuple((above, _as_price(dearer)) for above, dearer in data.get("bands", ())),
+        data.get("cache_write_1h"),
     )
 
 

@@ -18,7 +18,7 @@ from hroute.terms.money import Price
 _CLIENT: Final = "client"
 """`api_key: client`: the caller's own credential, passed on (SEMANTICS 3.10)."""
 
-_PRICES: Final = ("input", "output", "cache_read", "cache_write")
+_PRICES: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 
 
 def read_providers(draft: Draft) -> None:
@@ -238,14 +238,14 @@ def _price(draft: Draft, path: Path) -> Price | None:
                 help="price: {input: 3.0, output: 15.0}, in USD per million tokens",
             )
             return None
-    input, output, read, write = (draft.measure((*path, key), _perhaps_dollars, None) for key in _PRICES)
+    input, output, read, write, hour = (draft.measure((*path, key), _perhaps_dollars, None) for key in _PRICES)
     bands = []
     for at in range(len(draft.typed((*path, "bands"), list, []))):
         place = (*path, "bands", at)
         above, price = draft.whole((*place, "above")), _price(draft, place)
         if above is not None and price is not None:
             bands.append((above, price))
-    return Price(input or 0, output or 0, read, write, tuple(sorted(bands, key=lambda band: band[0])))
+    return Price(input or 0, output or 0, read, write, tuple(sorted(bands, key=lambda band: band[0])), hour)
 
 
 def _plain_price(price: Price) -> dict[str, Any]:

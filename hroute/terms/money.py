@@ -34,7 +34,8 @@ class Price:
     """Nano-dollars per million tokens, by token class (SEMANTICS 4.3).
 
     None for a cache class: billed as `input`; reasoning is billed as `output`. `bands` are dearer prices for long
-    prompts: (prompt tokens above which it applies to the whole call, the price), ascending.
+    prompts: (prompt tokens above which it applies to the whole call, the price), ascending. `cache_write` is for what
+    is kept five minutes, `cache_write_1h` for what is kept an hour; None: billed as `cache_write`.
     """
 
     input: int
@@ -42,3 +43,4 @@ class Price:
     cache_read: int | None = None
     cache_write: int | None = None
     bands: tuple[tuple[int, Price], ...] = ()
+    cache_write_1h: int | None = None

@@ -131,12 +131,14 @@ def usage_of(usage: Json) -> Usage:
     """`output_tokens` of the API includes thinking; ours does not."""
     thought = count(inner(usage, "output_tokens_details"), "thinking_tokens")
     written = count(usage, "output_tokens")
+    cached = count(usage, "cache_creation_input_tokens")
     return Usage(
         input=count(usage, "input_tokens"),
         output=max(written - thought, 0),
         cache_read=count(usage, "cache_read_input_tokens"),
-        cache_write=count(usage, "cache_creation_input_tokens"),
+        cache_write=cached,
         reasoning=min(thought, written),
+        cache_write_1h=min(count(inner(usage, "cache_creation"), "ephemeral_1h_input_tokens"), cached),
     )
 
 
@@ -147,6 +149,12 @@ def usage_body(usage: Usage) -> dict[str, Any]:
         "cache_read_input_tokens": usage.cache_read,
         "output_tokens": usage.output + usage.reasoning,
     }
+    if usage.cache_write_1h:
+        short = usage.cache_write - usage.cache_write_1h
+        body["cache_creation"] = {
+            "ephemeral_5m_input_tokens": short,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h,
+        }
     if usage.reasoning:
         body["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
     return body
