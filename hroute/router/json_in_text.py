@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 _STARTS: Final = 64
@@ -19,24 +20,53 @@ class Parsed:
     text: str
 
 
-def readings(text: str) -> Iterator[Parsed]:
-    """The JSON values that `text` may have been meant as, the most literal reading first; lazily, perhaps none."""
+def readings(text: str, *, mend: bool = True) -> Iterator[Parsed]:
+    """The JSON values that `text` may have been meant as, the most literal reading first; lazily, perhaps none.
+
+    `mend` also tries what is no JSON, repaired.
+    """
     seen: set[str] = set()
     for candidate in (text.strip(), *_fenced(text)):
         if candidate not in seen and (found := _load(candidate)) is not None:
             seen.add(candidate)
             yield found
     yield from _embedded(text)
+    if not mend:
+        return
     for candidate in (*_fenced(text), _outermost(text)):
         if candidate and (repaired := _repair(candidate)) is not None:
             yield repaired
 
 
 def _load(text: str) -> Parsed | None:
-    try:
-        return Parsed(json.loads(text, parse_constant=_no_constant), text)
-    except (ValueError, RecursionError):
-        return None
+    """`text` as JSON; a line break or a backslash inside a string is taken as it was meant."""
+    for loads in (json.loads, _loads_loosely):
+        try:
+            return Parsed(loads(text, parse_constant=_no_constant), text)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _loads_loosely(text: str, parse_constant: Any) -> Any:
+    """Small models break lines inside strings, and write LaTeX there without doubling its backslashes."""
+    if not text.startswith(("{", "[", '"')):
+        raise ValueError("no object, array or string")
+    if "\\" in text:
+        text = _escapes().sub(_doubled, text)
+    return json.loads(text, parse_constant=parse_constant, strict=False)
+
+
+def _doubled(found: Any) -> str:
+    pair: str = found.group(0)
+    return pair if pair[1] in '"\\/bfnrtu' else "\\" + pair
+
+
+@lru_cache(maxsize=1)
+def _escapes() -> Any:
+    import re2  # type: ignore[import-untyped,unused-ignore]
+
+    return re2.compile(r"(?s)\\.")
 
 
 def _fenced(text: str) -> Iterator[str]:

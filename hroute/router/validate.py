@@ -1,29 +1,25 @@
-"""Whether a reply is what was asked for: not empty, not cut off, JSON, a schema, a choice, a pattern, no refusal.
+"""Whether a reply has the form that was asked for: not empty, not cut off, JSON, a schema, a choice, a pattern, no refusal.
 
 A failure never quotes the reply. What a program gets of a reply that passed is the parsed value and the clean text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
+from hroute.router.answers import field
 from hroute.router.attempts import Accepted
+from hroute.router.canonical import choose
 from hroute.router.json_in_text import Parsed, readings
+from hroute.router.markers import declines, refuses, unsure
 from hroute.schema.policy import Validate
 from hroute.terms.message import Reply, Request, StopReason, ToolUse
 from hroute.terms.outcome import Failure, Outcome
 
-_REFUSALS: Final = (
-    "i can't", "i cannot", "i can not", "i won't", "i'm sorry, but", "i am sorry, but", "sorry, but i", "i'm unable", "i am unable",
-    "i'm not able to", "i am not able to", "i don't have the ability", "as an ai", "i must decline", "i have to decline",
-    "ich kann nicht", "ich kann dir", "ich kann ihnen", "es tut mir leid, aber", "als ki", "je ne peux pas", "je suis désolé", "désolé, mais",
-    "no puedo", "lo siento, pero", "non posso", "mi dispiace, ma", "я не можу", "вибачте, але", "я не могу", "извините, но",
-)  # fmt: skip
-_HEAD: Final = 160
-"""Characters at the start of a reply in which a refusal shows: later ones quote somebody, or weigh what was answered."""
+__all__ = ["Demand", "choose", "demand", "judge", "refuses"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +60,11 @@ def judge(reply: Reply, demand: Demand) -> Accepted | Failure:
         return Accepted(reply, reply.text)
     if not reply.text.strip():
         return _bad("the reply is empty", "empty")
-    if demand.rules.not_refusal and refuses(reply):
-        return _bad("the reply is a refusal", "refusal")
+    if demand.rules.not_refusal and (evasion := _evasion(reply.text, reply)) is not None:
+        return evasion
     if demand.json:
         return _json(reply, demand)
     return _text(reply, reply.text, demand.rules)
-
-
-def refuses(reply: Reply) -> bool:
-    """Whether `reply` declines: by its stop reason, or by a phrase at its start."""
-    head = reply.text.strip()[:_HEAD].casefold().replace("’", "'")
-    return reply.stop is StopReason.REFUSAL or any(marker in head for marker in _REFUSALS)
-
-
-def choose(text: str, choices: Iterable[str]) -> str | None:
-    """The choice that `text` is, give or take case, quotes, markup, a full stop, and a label before a colon."""
-    wanted = {choice.casefold(): choice for choice in choices}
-    for form in (text, text.rpartition(":")[2]):
-        found = wanted.get(form.strip().strip("\"'`*_.!“”„«»() \n\t").casefold())
-        if found is not None:
-            return found
-    return None
 
 
 def _json(reply: Reply, demand: Demand) -> Accepted | Failure:
@@ -101,10 +81,23 @@ def _json(reply: Reply, demand: Demand) -> Accepted | Failure:
 
 
 def _named(reply: Reply, parsed: Parsed, rules: Validate) -> Accepted | Failure:
-    """`choices` and `matches` of a JSON reply speak of a plain string value, else of its text."""
-    words = parsed.value if isinstance(parsed.value, str) else parsed.text
-    judged = _text(reply, words, rules)
+    """`choices` and markers of a JSON reply speak of the answer in it, `matches` of a plain string or of its text."""
+    said = field(parsed.value)
+    words = said if isinstance(said, str) else parsed.text
+    if rules.not_refusal and (evasion := _evasion(words)) is not None:
+        return evasion
+    if rules.choices and choose(words, rules.choices) is None:
+        return _bad("the reply is none of the choices", "choices")
+    plain = parsed.value if isinstance(parsed.value, str) else parsed.text
+    judged = _text(reply, plain, replace(rules, choices=()))
     return replace(judged, text=parsed.text, json=parsed.value) if isinstance(judged, Accepted) else judged
+
+
+def _evasion(text: str, reply: Reply | None = None) -> Failure | None:
+    """Why `text` is a refusal or says that the model does not know; None where it answers."""
+    if declines(text) or (reply is not None and refuses(reply)):
+        return _bad("the reply is a refusal", "refusal")
+    return _bad("the reply says that the model does not know", "unsure") if unsure(text) else None
 
 
 def _text(reply: Reply, text: str, rules: Validate) -> Accepted | Failure:

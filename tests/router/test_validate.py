@@ -178,3 +178,20 @@ def test_only_a_route_that_judges_the_whole_holds_a_stream_back() -> None:
 
 def test_readings_are_lazy() -> None:
     assert next(iter(readings('{"a": 1}'))).value == {"a": 1}
+
+
+def test_a_model_that_says_it_does_not_know_is_no_answer_where_refusals_are_none() -> None:
+    assert rejected("I'm not sure, but it may be nine.", Validate(not_refusal=True)) == "unsure"
+    assert accepted("I'm not sure, but it may be nine.").text
+
+
+def test_the_answer_inside_json_is_what_choices_and_markers_speak_of() -> None:
+    rules = Validate(format="json", choices=("refund", "delivery"), not_refusal=True)
+    assert accepted('{"reasoning": "...", "label": "Refund"}', rules).json == {"reasoning": "...", "label": "Refund"}
+    assert rejected('{"reasoning": "...", "label": "praise"}', rules) == "choices"
+    assert rejected('{"answer": "I cannot tell you that."}', rules) == "refusal"
+
+
+def test_a_line_break_inside_a_json_string_is_forgiven() -> None:
+    assert accepted('{"a": "one\ntwo"}', JSON).json == {"a": "one\ntwo"}
+    assert accepted('{"a": "\\(x\\)"}', JSON).json == {"a": "\\(x\\)"}
