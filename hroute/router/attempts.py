@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from hroute.providers.protocol import Permit, Target
 from hroute.router.backoff import Tries, pause
 from hroute.router.plan import Candidate, Gate, Plan, Skipped, enter
+from hroute.schema.policy import CHAIN_ATTEMPTS
 from hroute.terms.clock import Clock, Rng
 from hroute.terms.message import Event, Reply, Request
 from hroute.terms.outcome import Failure, Outcome
 from hroute.terms.usage import Usage
-
-CHAIN_ATTEMPTS: Final = 6
-"""Calls that one request may cost, over the whole chain (SEMANTICS 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ class Terms:
     clock: Clock
     rng: Rng
     bad_limit: int = 2
-    budget: int = CHAIN_ATTEMPTS
+    budget: int = CHAIN_ATTEMPTS  # calls over the whole chain
     stream: bool = False
     own_params: bool = False  # the policy added parameters: a 400 may be their fault
     gates: Sequence[Gate] = ()

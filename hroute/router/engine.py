@@ -225,6 +225,7 @@ class Engine:
             clock=self.clock,
             rng=self._rng,
             bad_limit=wanted.rules.attempts,
+            budget=self.policy.attempts if rule.attempts is None else rule.attempts,
             stream=stream,
             own_params=bool(rule.params),
             gates=gates,

@@ -13,7 +13,7 @@ from hroute.schema.catalogue import CATALOGUE_VERSION
 from hroute.schema.diagnostic import Diagnostic, Level
 from hroute.schema.draft import Draft
 from hroute.schema.parse import Vocabulary, definitions_of, parse_definitions
-from hroute.schema.policy import Policy
+from hroute.schema.policy import CHAIN_ATTEMPTS, Policy
 from hroute.schema.quantities import duration, show_duration
 from hroute.schema.source import Source
 from hroute.terms.signal import BUILT_IN_INTENTS, PII_KINDS
@@ -79,6 +79,7 @@ def _policy(draft: Draft) -> Policy:
         signals=settings.read_signals(draft),
         texts=draft.vocabulary.texts,
         deadline=draft.measure(("deadline",), duration, 120.0),
+        attempts=draft.whole(("attempts",)) or CHAIN_ATTEMPTS,
         on_all_open=settings.read_on_all_open(draft),
         ledger=settings.read_ledger(draft),
         log_text=settings.read_log_text(draft),
@@ -126,6 +127,7 @@ def plain(policy: Policy) -> dict[str, Any]:
     written["scoring"] = settings.plain_scoring(policy.scoring)
     written["signals"] = settings.plain_signals(policy.signals)
     written["deadline"] = show_duration(policy.deadline)
+    written["attempts"] = policy.attempts
     written["on_all_open"] = policy.on_all_open
     written["log_text"] = policy.log_text
     for key in _OPEN_ENDED:

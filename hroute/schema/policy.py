@@ -23,6 +23,9 @@ def empty() -> Mapping[str, Any]:
     return {}
 
 
+CHAIN_ATTEMPTS = 6
+"""Calls that one request may cost over its whole chain, unless the policy or its rule says otherwise (SEMANTICS 3.1)."""
+
 DEFAULT = "default"
 """The rule name that stands for "no rule matched". Reserved, as `requested` is (SEMANTICS 1.10)."""
 
@@ -155,7 +158,7 @@ class Rule:
     that part of the route (`route_to` or an item of `fallback`).
 
     `region` is the condition as boxes, with `hold` already in it: `hold: session` means "or held_rule is this rule".
-    `rollout` and `holdout` are fractions: of the requests that match, `1 - rollout` go to the baseline; of the rest
+    `deadline` (seconds) and `attempts` (calls) bound the whole chain; None is the policy's. `rollout` and `holdout` are fractions: of the requests that match, `1 - rollout` go to the baseline; of the rest
     `holdout` stay there for ever.
     """
 
@@ -168,6 +171,7 @@ class Rule:
     validate: Validate | None = None
     params: Mapping[str, Any] = field(default_factory=empty)
     deadline: float | None = None
+    attempts: int | None = None
     on_all_failed: Literal["fail", "queue"] = "fail"
     hold: Literal["session"] | None = None
     rollout: float = 1.0
@@ -279,6 +283,7 @@ class Policy:
     signals: SignalSettings
     texts: Mapping[str, TextTest]
     deadline: float = 120.0
+    attempts: int = CHAIN_ATTEMPTS
     on_all_open: str = "fail"  # fail | probe_best | wait <= DURATION
     ledger: Mapping[str, Any] = field(default_factory=empty)
     log_text: Literal["none", "redacted", "full"] = "none"

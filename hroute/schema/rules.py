@@ -67,6 +67,8 @@ def plain(rule: Rule, texts: dict[str, c.TextTest]) -> dict[str, Any]:
         written["params"] = dict(rule.params)
     if rule.deadline is not None:
         written["deadline"] = show_duration(rule.deadline)
+    if rule.attempts is not None:
+        written["attempts"] = rule.attempts
     if rule.on_all_failed != "fail":
         written["on_all_failed"] = rule.on_all_failed
     if rule.hold is not None:
@@ -131,6 +133,7 @@ def _rule(draft: Draft, path: Path, name: str) -> Rule:
         validate=read_validate(draft, (*path, "validate"), who),
         params=draft.mapping((*path, "params")),
         deadline=draft.measure((*path, "deadline"), duration, 0.0) or None,
+        attempts=draft.whole((*path, "attempts")),
         on_all_failed="queue"
         if draft.choice((*path, "on_all_failed"), ("fail", "queue"), "fail") == "queue"
         else "fail",

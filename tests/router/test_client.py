@@ -65,6 +65,18 @@ def test_a_prompt_becomes_an_answer_that_says_how() -> None:
     assert answer.id[14] == "7"
 
 
+def test_a_policy_and_over_it_a_rule_bound_the_calls_of_a_chain() -> None:
+    down = {"kind": "server_error"}
+    for written, calls in (("", 4), ("attempts: 3\n", 3)):
+        with pytest.raises(AllFailed) as caught:
+            client(down, policy=POLICY + written).complete("hello")
+        assert len(caught.value.attempts) == calls
+    ruled = POLICY.replace("condition: {task_type: code},", "condition: {task_type: code}, attempts: 1,")
+    with pytest.raises(AllFailed) as caught:
+        client(down, policy=ruled + "attempts: 3\n").complete("hello", task_type="code")
+    assert providers(caught.value) == ["claude_sonnet"]
+
+
 def test_the_json_form_has_the_promised_keys() -> None:
     content = client().complete("hello", task_type="code").as_json()
     promised = {"id", "text", "rule", "routed_to", "actual_provider", "actual_model", "escalation", "attempts", "usage", "cost_usd"}  # fmt: skip

@@ -41,7 +41,7 @@ define:
 routing_rules:
   - {name: stays_here, condition: {is: sensitive}, route_to: ollama, fallback: null}
   - {name: complaint, condition: {intent: [complaint, legal]}, route_to: strong}
-  - {name: code, condition: {task_type: code}, route_to: claude_sonnet, fallback: gpt4o, params: {max_tokens: 900}, deadline: 90s}
+  - {name: code, condition: {task_type: code}, route_to: claude_sonnet, fallback: gpt4o, params: {max_tokens: 900}, deadline: 90s, attempts: 3}
   - {name: batch, condition: {batch_size: ">100"}, route_to: cheap, fallback: local, on_all_failed: queue}
   - {name: in_doubt, condition: {any: [{score: ">0.35"}, {confidence: "<0.6"}]}, route_to: strong}
   - name: faq
@@ -89,6 +89,7 @@ retry: {max: 3s}
 breaker: {failures: 4}
 limits: {requests_per_minute: 50}
 deadline: 100s
+attempts: 5
 on_all_open: wait<=5s
 ledger: {path: env:LEDGER, signals: all}
 log_text: redacted

@@ -166,8 +166,8 @@ def _taken_from(subject: Subject, position: int, later: int) -> Signals | None:
 
 
 def _alike(a: Rule, b: Rule) -> bool:
-    return (a.route, a.refuse, a.validate, a.params, a.deadline, a.on_all_failed, a.rollout, a.holdout, a.shadow, a.hold) == (
-        b.route, b.refuse, b.validate, b.params, b.deadline, b.on_all_failed, b.rollout, b.holdout, b.shadow, b.hold,
+    return (a.route, a.refuse, a.validate, a.params, a.deadline, a.attempts, a.on_all_failed, a.rollout, a.holdout, a.shadow, a.hold) == (
+        b.route, b.refuse, b.validate, b.params, b.deadline, b.attempts, b.on_all_failed, b.rollout, b.holdout, b.shadow, b.hold,
     )  # fmt: skip
 
 
