@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "dry-run": "Re-decide a log under the policy: where, and at what cost.",
     "init": "Write a first policy, its tests, and the schema for your editor.",
     "models": "List the models and prices that hroute knows.",
+    "keys": "Keep the vendors' keys where only you can read them.",
     "status": "List the providers: key, locality, price.",
     "schema": "Print the JSON Schema of the policy file.",
     "sandbox": "Scripted stand-ins for every vendor, to rehearse an outage.",

@@ -7,9 +7,6 @@ from functools import cache
 from math import log2
 from typing import Any, Final
 
-SERVICE: Final = "hroute"
-"""The name under which a system keyring holds our keys."""
-
 REDACTED: Final = "[secret]"
 
 # Shapes of credentials that vendors publish; each is a whole word of at least the given length.
@@ -38,7 +35,7 @@ def resolve(
     if not is_reference(reference):
         return reference
     kind, _, name = reference.partition(":")
-    found = environ.get(name) if kind == "env" else (keyring or _system_keyring)(name)
+    found = environ.get(name) if kind == "env" else keyring(name) if keyring else _kept(name, environ)
     return found.strip() or None if found else None
 
 
@@ -75,15 +72,11 @@ def _patterns() -> tuple[tuple[Any, str], ...]:
     )  # fmt: skip
 
 
-def _system_keyring(name: str) -> str | None:
-    """The password of `name` in the system's keyring; None where the `keyring` package or a backend is missing."""
-    from importlib import import_module
+def _kept(name: str, environ: Mapping[str, str]) -> str | None:
+    """What `hroute keys set NAME` stored, or another program in the system's keyring under our service."""
+    from hroute.terms import keystore
 
-    try:
-        found = import_module("keyring").get_password(SERVICE, name)
-    except Exception:  # a keyring backend may raise anything, and "no keyring" is no error
-        return None
-    return found if isinstance(found, str) else None
+    return keystore.find(name, environ)
 
 
 def _runs(text: str) -> list[str]:
