@@ -19,13 +19,13 @@ def dump(policy: Policy) -> str:
 
     plain = re.compile(_PLAIN)
 
-    class Resolved(yaml.SafeDumper):
+    class Resolved(yaml.CSafeDumper):
         """Without anchors, and with quotes around every text that is not plainly a text in any version of YAML."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
-    def write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    def write_text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
         style = None if plain.fullmatch(text) and text.lower() not in _WORDS else "'" if text.isprintable() else '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

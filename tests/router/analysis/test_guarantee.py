@@ -177,7 +177,7 @@ def test_five_thousand_rules_behind_a_privacy_rule_are_proved_by_containment() -
     assert subject.effort.steps <= 10  # steps of the search, not seconds: the first rule contains everything
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     policies,
     conditions,
