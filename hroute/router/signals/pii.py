@@ -12,12 +12,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from hroute.router.signals.kinds import DETECTORS, Candidate, Detector
+from hroute.router.signals.kinds import DETECTORS, Candidate
+from hroute.router.signals.kinds.detector import formatted
 from hroute.router.signals.reading import Reading
 from hroute.schema.policy import PiiSettings
 from hroute.terms.pattern import PatternSet, Regexp, compiled
 
-VERSION: Final = "pii/1"
+VERSION: Final = "pii/2"
 MOST: Final = 100
 """At most so many places of one detector are reported for one block: one is enough for the kind."""
 
@@ -35,9 +36,12 @@ class PiiScanner:
 
     def __init__(self, kinds: Iterable[str], allow: Iterable[str] = (), custom: Iterable[tuple[str, str]] = ()) -> None:
         wanted, own = frozenset(kinds), tuple(custom)
-        self._detectors = (*(Detector(kind, p, p) for kind, p in own), *(d for d in DETECTORS if d.kind in wanted))
+        self._detectors = (*(formatted(kind, p) for kind, p in own), *(d for d in DETECTORS if d.kind in wanted))
         self._allow = tuple(_compact(value) for value in allow)
-        self._first = PatternSet([detector.trigger for detector in self._detectors])
+        needs = tuple(dict.fromkeys(need for detector in self._detectors for need in detector.needs))
+        numbers = {need: number for number, need in enumerate(needs)}
+        self._needs = tuple(frozenset(numbers[need] for need in detector.needs) for detector in self._detectors)
+        self._first = PatternSet(needs)
         self._patterns: dict[int, Regexp] = {}
         said = repr((VERSION, sorted(wanted), self._allow, own))
         self.version = f"{VERSION}:{blake2b(said.encode('utf-8', 'replace'), digest_size=6).hexdigest()}"
@@ -48,8 +52,9 @@ class PiiScanner:
         hits = self._first.hits(reading.data)
         if not hits:
             return ()
-        claimed: list[tuple[int, int]] = []
-        places = [place for index in hits for place in self._places(index, reading, claimed)]
+        there, claimed = frozenset(hits), list[tuple[int, int]]()
+        asked = [index for index, needs in enumerate(self._needs) if needs <= there]
+        places = [place for index in asked for place in self._places(index, reading, claimed)]
         return tuple(sorted(places, key=lambda place: place.start))
 
     def _places(self, index: int, reading: Reading, claimed: list[tuple[int, int]]) -> Iterator[Place]:

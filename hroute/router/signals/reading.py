@@ -1,15 +1,16 @@
 """A text as detectors read it: odd spellings of characters undone, and every place still known in the original.
 
 Full-width and other digits, mathematical letters, dashes and blanks become their ASCII form one to one; characters that
-nobody sees (zero-width, text direction) are dropped. Patterns run over UTF-8 bytes, findings are code points of the
-original text.
+nobody sees (zero-width, text direction) are dropped; `%40`, `\\u0040` and `&#64;` are read as the character they stand
+for. Patterns run over UTF-8 bytes, findings are code points of the original text.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from hroute.terms.pattern import encode
 
@@ -36,14 +37,29 @@ class Reading:
 
     def __init__(self, original: str) -> None:
         self._counts: list[int] | None = None
-        self._dropped: list[int] = []
-        if original.isascii():
-            self.text = original
-        else:
+        self._dropped: list[list[int]] = []  # of each step: the places, in what it made, before which characters went
+        self.text = original
+        if not original.isascii():
             self.text = original.translate(_table())
             if len(self.text) != len(original):
-                self._dropped = _places_of_unseen(original)
+                self._dropped.append(_places_of_unseen(original))
+        if "%" in original or "\\u00" in original or "&#" in original:
+            self._unescape()
         self.data = encode(self.text)
+
+    def _unescape(self) -> None:
+        pieces: list[str] = []
+        places: list[int] = []
+        at = length = 0
+        for match in _escapes().finditer(self.text):
+            start, end = match.span()
+            pieces += (self.text[at:start], _meant(match.group()))
+            length += start - at + 1
+            places += [length] * (end - start - 1)
+            at = end
+        if pieces:
+            self.text = "".join([*pieces, self.text[at:]])
+            self._dropped.append(places)
 
     def character(self, at: int) -> int:
         """The code point of `text` at byte `at` of `data`."""
@@ -56,7 +72,20 @@ class Reading:
 
     def original(self, at: int) -> int:
         """The code point of the original text that became code point `at` of `text`."""
-        return at + bisect_right(self._dropped, at) if self._dropped else at
+        for places in reversed(self._dropped):
+            at += bisect_right(places, at)
+        return at
+
+
+@cache
+def _escapes() -> Any:
+    import re2  # type: ignore[import-untyped,unused-ignore]
+
+    return re2.compile(r"%[2-7][0-9A-Fa-f]|\\u00[2-7][0-9A-Fa-f]|&#(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6]);")
+
+
+def _meant(escape: str) -> str:
+    return chr(int(escape[2:-1]) if escape[0] == "&" else int(escape[-2:], 16))
 
 
 _TABLE: dict[int, str | None] = {}

@@ -7,10 +7,11 @@ from typing import Final
 from hroute.router.signals.kinds.cued import CUED
 from hroute.router.signals.kinds.detector import Candidate, Detector
 from hroute.router.signals.kinds.identity import IDENTITY
+from hroute.router.signals.kinds.national import NATIONAL
 from hroute.router.signals.kinds.places import PLACES
 from hroute.router.signals.kinds.reach import REACH
 
-DETECTORS: Final[tuple[Detector, ...]] = (*CUED, *IDENTITY, *REACH, *PLACES)
+DETECTORS: Final[tuple[Detector, ...]] = (*CUED, *IDENTITY, *NATIONAL, *REACH, *PLACES)
 """Cued kinds first: a number that a cue word names is that kind, whatever else it looks like."""
 
 NOT_FOUND: Final = ("person", "location")

@@ -1,15 +1,22 @@
-"""Numbers that look like any other: they count only behind a cue word that names them."""
+"""Numbers that look like any other: they count only behind a cue word that names them, in some European languages."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from hroute.router.signals.kinds.detector import Candidate, Detector
+from hroute.router.signals.kinds.detector import DIGITS, Candidate, Detector
+from hroute.router.signals.kinds.identity import luhn
 
-_JOIN: Final = r"""["'*_)\]]{0,3}(?:[\s:=#.,(>"'*|-]|number|num|nr|no|id|code|is|was|card|reads|are|ending in|n[º°o]){0,9}?["'*_(\[]{0,3}"""
-_MONTH: Final = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|januar|februar|märz|mai|juni|juli|okt|dez)[a-zé]*"
-_DATE: Final = rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}}|\d{{1,2}}(?:st|nd|rd|th|\.)?(?: of)? {_MONTH},? \d{{4}}|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
-_CODE: Final = r"[a-z]{0,4}-?\d[a-z0-9]*(?:[ .-]?\d[a-z0-9]*){0,6}"
+_FILLERS: Final = r"number|numbers|num|nummer|numéro|numero|número|nr|no|id|ids|code|is|was|are|reads|ending|in|with|of|for|the|my|our|your|his|her|their|it|its|it's|card|es|ist|est|lautet|n[º°o]"
+_JOIN: Final = rf"[^a-z\d]{{1,6}}(?:(?:{_FILLERS})[^a-z\d]{{1,4}}){{0,4}}"
+_MONTH: Final = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|januar|februar|märz|mai|juni|juli|okt|dez|enero|abril|agosto|diciembre|janv|févr|avril|juin|juil|août|déc|gennaio|giugno|luglio|dicembre)[a-zéû]*"
+_DATE: Final = (
+    rf"\d{{4}}[-/.年] ?\d{{1,2}}[-/.月] ?\d{{1,2}}|\d{{1,2}}[-/.] ?\d{{1,2}}[-/.] ?\d{{2,4}}"
+    rf"|\d{{1,2}}(?:st|nd|rd|th|\.|º)?(?: of| de)? {_MONTH},?(?: de)? \d{{4}}|{_MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
+)
+_CODE: Final = r"(?:[a-z]{1,4}[ -])?[a-z]{0,5}\d[a-z0-9]*(?:[ ./-]?[a-z]{0,2}\d[a-z0-9]*){0,6}"
+_PLAIN: Final = r"\d(?:[ .-]?\d){4,18}"
 
 
 def _long_enough(found: Candidate) -> bool:
@@ -18,24 +25,62 @@ def _long_enough(found: Candidate) -> bool:
     return not found.after(1).isalnum() and (digits >= 5 or (digits >= 3 and len(value) >= 6))
 
 
-def _any_value(found: Candidate) -> bool:
+def _whole(found: Candidate) -> bool:
     return not found.after(1).isalnum()
 
 
-def _cued(kind: str, cue: str, value: str = _CODE, join: str = _JOIN) -> Detector:
-    lead = rf"(?:^|[^\pL\pN])(?:{cue})"
-    accept = _any_value if value == _DATE else _long_enough
-    return Detector(kind, lead, rf"{lead}{join}({value})", accept)
+def _living(found: Candidate) -> bool:
+    """A day on which somebody alive may have been born; Mozart's birthday is no personal data."""
+    years = [int(group) for group in "".join(c if c.isdigit() else " " for c in found.value).split() if len(group) == 4]
+    return _whole(found) and all(1905 <= year <= 2100 for year in years)
+
+
+def _card_length(found: Candidate) -> bool:
+    """As long as a card's number is, or the twelve digits of old Maestro cards; beside `card` also without a check digit."""
+    digits = found.digits
+    return _whole(found) and (12 <= len(digits) <= 19) and len(set(digits)) > 1
+
+
+def _routing(found: Candidate) -> bool:
+    """Nine digits with the check digit of the American Bankers Association, 3 7 1 by turns, or a British sort code."""
+    digits = found.digits
+    if len(digits) == 6:
+        return _whole(found)
+    weights = (3, 7, 1) * 3
+    return (
+        _whole(found) and len(digits) == 9 and sum(int(d) * w for d, w in zip(digits, weights, strict=True)) % 10 == 0
+    )
+
+
+def _npi(found: Candidate) -> bool:
+    return _whole(found) and len(found.digits) == 10 and (luhn("80840" + found.digits) or "npi" in found.before(12))
+
+
+def _cued(
+    kind: str, cues: str, value: str = _CODE, accept: Callable[[Candidate], bool] = _long_enough, join: str = _JOIN
+) -> Detector:
+    """`cues` are alternatives; a blank in one also stands for `_`, `-` or nothing, as names of fields are written."""
+    named = "|".join(cue.replace(" ", "[ _-]?") for cue in cues.split("|"))
+    return Detector(kind, rf"(?:^|[^a-z\d])(?:{named}){join}({value})", (named, DIGITS), accept)
 
 
 CUED: Final[tuple[Detector, ...]] = (
-    _cued("date_of_birth", r"d\.?o\.?b\.?|date of birth|birth ?date|birthday|birth_date|date_of_birth|dateofbirth|born|geboren(?: am)?|geburtsdatum|née? le|fecha de nacimiento|nacid[oa] el|data di nascita", _DATE, r"""["'*_)\]]{0,3}(?:[\s:=,.(>"'*|-]|is|was|on|the|:){0,9}?"""),
-    _cued("passport", r"passport|reisepass(?:nummer)?|passeport|pasaporte|passaporto"),
-    _cued("driver_license", r"driver'?s?'? licen[cs]e|driving licen[cs]e|driver_licen[cs]e|führerschein(?:nummer)?|permis de conduire|dl(?: number| no| #)"),
-    _cued("medical_record", r"mrn|medical record|patient (?:id|number|no)|health (?:insurance|plan|card)|nhs|medicare|medicaid|member id|versichertennummer|insurance (?:policy|member)"),
-    _cued("bank_account", r"(?:bank |checking |savings )?account (?:number|no|#)|bank account|acct|account_number|routing|sort[ -]code|aba(?: number)?|kontonummer|kto|numéro de compte|número de cuenta|swift|bic"),
-    _cued("us_ssn", r"ssn|social security", r"\d{3}[- .]?\d{2}[- .]?\d{4}"),
-    _cued("national_id", r"national (?:id|identity|insurance)|id(?:entity)? card|identity number|tax(?:payer)? (?:id|identification|file)|tin|nino|personalausweis(?:nummer)?|steuer-?(?:id|identifikationsnummer)|steuernummer|aadhaar|pan(?: card| number| no)|pesel|bsn|dni|nie|nif|cpf|curp|rfc|codice fiscale|personnummer|sin(?: number| no)|national_id|government id"),
+    _cued("date_of_birth", r"d\.?o\.?b\.?|date of birth|birth date|birthday|birthdate|born|born on|geboren|geboren am|geburtsdatum|geb\.|née? le|date de naissance|fecha de nacimiento|fecha nacimiento|nacid[oa] el|data di nascita|nat[oa] il|data de nascimento|nascid[oa] em|geboortedatum|geboren op|fødselsdato|födelsedatum|data urodzenia|出生日期|生年月日", _DATE, _living),
+    _cued("passport", r"passport|reisepass|reisepassnummer|passnummer|passeport|pasaporte|passaporto|passaporte|paspoort|paspoortnummer|paszport|travel document"),
+    _cued("driver_license", r"driver'?s? licen[cs]e|drivers'? licen[cs]e|driving licen[cs]e|driving permit|dl number|dl no|dl num|dl #|dln|führerschein|führerscheinnummer|permis de conduire|licencia de conducir|carnet de conducir|permiso de conducir|patente di guida|carta de condução|rijbewijs|rijbewijsnummer|körkort|prawo jazdy"),
+    _cued("driver_license", r"licen[cs]e", r"dl[- ]?[a-z]{0,2}\d[a-z0-9-]{4,}", _long_enough),
+    _cued("medical_record", r"mrn|medical record|patient id|patient number|patient no|patient #|chart number|health insurance|health plan|health card|health id|insurance id|insurance number|insurance no|insurance policy|insurance member|insurance:|nhs|nhs number|medicare|medicaid|member id|member number|subscriber id|beneficiary id|policy number|prescription number|prescription|versichertennummer|versicherungsnummer|krankenversicherung|krankenversichertennummer|numéro de sécurité sociale|carte vitale|número de seguridad social|tessera sanitaria|historia clínica|kvnr"),
+    _cued("medical_record", r"npi|npi number|provider id", r"\d{10}", _npi),
+    _cued("bank_account", r"account number|account no|account num|account #|acct|acct number|acct no|a/c|a/c no|bank account|checking account|savings account|account id|kontonummer|konto nr|konto|kto|kto nr|bankverbindung|numéro de compte|compte bancaire|número de cuenta|cuenta bancaria|cuenta corriente|conto corrente|numero di conto|conta bancária|conta corrente|número da conta|rekeningnummer|bankrekening|kontonr|numer konta|clabe"),
+    _cued("bank_account", r"account|accounts", r"\d{8,18}"),
+    _cued("bank_account", r"routing|routing number|aba|aba number|sort code|sortcode", r"\d{9}|\d{2}[ -]?\d{2}[ -]?\d{2}", _routing),
+    _cued("us_ssn", r"ssn|ssns|social security|social security number|social security no|itin", r"\d{3}[- .]?\d{2}[- .]?\d{4}", _whole),
+    _cued("payment_card", r"credit card|debit card|card number|card no|card num|card #|card|cc|visa|mastercard|amex|maestro|kreditkarte|kreditkartennummer|carte bancaire|carte de crédit|tarjeta|tarjeta de crédito|carta di credito|cartão de crédito|kredietkaart", r"\d(?:[ ._-]?\d){11,18}", _card_length),
+    _cued("national_id", r"national id|national identity|national identification|national insurance|id card|identity card|identity number|identification number|id number|government id|personal id|personal number|tax id|taxpayer id|tax identification|tax file|tax number|tin:|tfn|nino|ein:|personalausweis|personalausweisnummer|ausweisnummer|steuer id|steueridentifikationsnummer|steuernummer|sozialversicherungsnummer|svnr|aadhaar|aadhar|pan card|pan number|pan no|pesel|bsn|burgerservicenummer|dni|nif|nuss|cpf|curp|codice fiscale|cartão de cidadão|carte d'identité|numéro fiscal|documento de identidad|cédula|cedula|personnummer|fødselsnummer|cpr nr|cpr nummer|henkilötunnus|isikukood|asmens kodas|oib|emšo|jmbg|cnp|egn|amka|rodné číslo|rijksregisternummer|ahv|sin:|sin number|sin no|nric|mykad|tc kimlik|kimlik no|teudat zehut|cnic|visa number|身份证|主民|주민등록번호"),
     _cued("iban", r"iban", r"[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{3,4}){3,8}"),
-    Detector("username", r"my (?:user ?name|login|handle)", r"my (?:user ?name|login|handle) is [\"'@]?([\pL\pN][\pL\pN._-]{2,31})"),
+    # the label stands in the number itself
+    Detector("medical_record", r"(?:^|[^a-z\d])((?:mrn|hin|ins|nh|pat|pt)-\d{5,})", (r"(?:mrn|hin|ins|nh|pat|pt)-\d{5}",), _whole),
+    Detector("driver_license", r"(?:^|[^a-z\d])(dl-[a-z]?\d{5,}(?:-\d+)?)", (r"dl-[a-z]?\d{5}",), _whole),
+    Detector("national_id", r"(?:^|[^a-z\d])(nid-\d{6,})", (r"nid-\d{6}",), _whole),
+    Detector("username", r"my (?:user ?name|login|handle) is [\"'@]?([\pL\pN][\pL\pN._-]{2,31})", (r"my (?:user ?name|login|handle)",)),
 )  # fmt: skip

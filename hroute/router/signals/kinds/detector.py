@@ -1,9 +1,12 @@
-"""What a detector is: a pattern, a cheaper trigger for the first pass, and a check of each candidate."""
+"""What a detector is: a pattern, what a text must hold before it is searched for, and a check of each candidate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+DIGITS = r"\d[\d ./:-]{0,2}\d"
+"""The least that any number has: two digits, close together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,11 @@ class Candidate:
     @property
     def digits(self) -> str:
         return "".join(c for c in self.value if c.isdigit())
+
+    @property
+    def compact(self) -> str:
+        """Its letters and digits, in capitals."""
+        return "".join(c for c in self.value.upper() if c.isalnum())
 
     def before(self, count: int) -> str:
         """Up to `count` characters before it, in lower case."""
@@ -43,6 +51,11 @@ class Candidate:
         before, after = self.text[max(0, self.start - 2) : self.start], self.text[self.end : self.end + 2]
         return (before[-1:] == "." and before[:1].isdigit()) or (after[:1] == "." and after[1:].isdigit())
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is neither part of a word nor of a longer number."""
+        return self.stands_alone and not self.inside_number
+
     def near(self, words: tuple[str, ...], count: int = 60, behind: int = 20) -> bool:
         """Whether one of `words` stands up to `count` characters before it, or `behind` characters behind it.
 
@@ -57,18 +70,25 @@ def always(_: Candidate) -> bool:
     return True
 
 
-def whole(found: Candidate) -> Candidate:
+def unchanged(found: Candidate) -> Candidate:
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """`pattern` is RE2 without regard to case; its group 1, if it has one, is the value. `trigger` is found wherever
-    `pattern` is, and is cheap: texts that hold no trigger are never looked at again. `narrow` cuts
-    a candidate that swallowed what follows it, before `accept` decides."""
+    """`pattern` is RE2 without regard to case; its group 1, if it has one, is the value.
+
+    It is searched for only in texts that hold every pattern of `needs`: those are cheap, found all in one pass, and shared
+    between detectors. `narrow` cuts a candidate that swallowed what follows it, before `accept` decides.
+    """
 
     kind: str
-    trigger: str
     pattern: str
+    needs: tuple[str, ...]
     accept: Callable[[Candidate], bool] = always
-    narrow: Callable[[Candidate], Candidate] = whole
+    narrow: Callable[[Candidate], Candidate] = unchanged
+
+
+def formatted(kind: str, pattern: str, accept: Callable[[Candidate], bool] = always) -> Detector:
+    """A detector whose pattern is cheap enough to be what it needs."""
+    return Detector(kind, pattern, (pattern,), accept)

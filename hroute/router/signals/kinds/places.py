@@ -1,38 +1,110 @@
-"""Postal addresses in the forms that a pattern can know: a number beside a street word."""
+"""Postal addresses in the forms that a pattern can know: a number beside a street word, a flat, a post code, a cue.
+
+A place without a number ("near the station in Leipzig") needs a language model and is not found.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from hroute.router.signals.kinds.detector import Candidate, Detector
+from hroute.router.signals.kinds.detector import DIGITS, Candidate, Detector
 
 _STREET: Final = r"street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|terrace|parkway|pkwy|highway|hwy|crescent|close|gardens|grove|circle|cir|trail|mews|walk|row|hill"
-_WEAK: Final = r"way|place|pl|square|sq|park|plaza|alley|loop|run|pass|point|view|ridge|station"
+_WEAK: Final = (
+    r"way|place|pl|square|sq|park|plaza|alley|loop|run|pass|point|view|ridge|station|green|bypass|heights|manor"
+)
 _NAME: Final = r"(?:[NSEW]\.? |North |South |East |West )?(?:(?-i:\p{Lu})[\pL'.-]*|\d{1,3}(?:st|nd|rd|th))(?: (?-i:\p{Lu})[\pL'.-]*){0,3}"
+_UNIT: Final = r"apt|apartment|suite|ste|flat|apto|appartement|wohnung"
+_STATES: Final = "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|PR|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|NSW|QLD|VIC|TAS|ACT"
+
+_ENDS: Final = r"straße|strasse|str\.|weg|platz|allee|gasse|ring|ufer|damm|chaussee|straat|laan|plein|kade|gracht|singel|dreef|vej|gade|vænget|gata|gate|veien|vegen|veg|vei|svingen|bakken|gatan|vägen|gränd|stigen|katu|tie|polku|kuja|götu|stræti|vegur|braut|utca"
+_BEFORE: Final = r"rue|avenue|av\.?|boulevard|bd|impasse|chemin|allée|quai|calle|c/|avenida|avda\.?|plaza|paseo|camino|viale|vicolo|piazza|largo|rua|travessa|praça|estrada|ul\.|ulica|ulice|ул\.|улица|проспект|οδός|strada"
+_OF: Final = r"(?:(?:de la|de los|de las|de|du|des|del|della|delle|dei|di|do|da|dos|das|la|le|les|las|los) |d'|l'){0,2}"
+_CAPITAL: Final = r"(?-i:\p{Lu})[\pL'-]*\.?"
+_COUNTED: Final = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "page",
+    "chapter",
+    "section",
+    "step",
+    "version",
+    "day",
+    "week",
+    "room",
+    "table",
+    "figure",
+    "python",
+    "line",
+    "level",
+    "point",
+)
+_PUBLIC: Final = (
+    "51 franklin",
+    "59 temple",
+    "675 mass",
+)  # the Free Software Foundation's, in the head of many a source file
+_BEHIND: Final = r"utca|út|útja|u\.|tér|tee|tn|tänav|ulica|cesta|sokak|sk\.|caddesi|cad\.|street|st\.|str\.|strasse|platz|gate|vei|laan"
+
+_CUES: Final = r"address|addresses|adresse|anschrift|dirección|indirizzo|endereço|adres|adress|lives? (?:at|on|in)|living (?:at|on|in)|located (?:at|on)|situated (?:at|on)|resid(?:es?|ing) (?:at|in|on)|domiciled (?:at|in)|wohnhaft|wohnt (?:in|an)|habite|vive en|ship(?:ped)?(?: it| this)? to|deliver(?:ed)?(?: it| this)? to|(?:mail|send)(?: it| this)? to|sent to|return(?:ed)?(?: it| this)? to|taxi to|(?:drops?|dropped) (?:you|me|us|him|her) off at|pick (?:me|us) up (?:at|from)|moved? to|corner of"
+_POST_CUES: Final = r"zip|zip ?code|postal ?code|post ?code|postcode|plz|postleitzahl|code postal|código postal|codice postale|cap|cep|postnummer"
 
 
 def _address(found: Candidate) -> bool:
     """Alone, and its street's name begins with a capital (patterns ignore case, people do not)."""
-    if not found.stands_alone:
-        return False
     words = found.value.replace(",", " ").split()
-    return all(word[0].isupper() or not word[0].isalpha() for word in words[1:]) and not found.inside_number
+    public = found.value.lower().startswith(_PUBLIC)
+    return found.whole and not public and all(word[0].isupper() or not word[0].isalpha() for word in words[1:])
 
 
-def _loose(found: Candidate) -> bool:
+def _whole(found: Candidate) -> bool:
     """Street words in other languages are distinctive: only the edges are checked."""
-    return found.stands_alone and not found.inside_number
+    return found.whole
 
 
 def _capital(found: Candidate) -> bool:
-    return found.stands_alone and found.value[0].isupper()
+    return found.whole and found.value[0].isupper()
+
+
+def _named(found: Candidate) -> bool:
+    """A number and a name beside each other; the name begins with a capital."""
+    words = [word for word in found.value.replace(",", " ").split() if not word[0].isdigit()]
+    counted = words and words[-1].lower() in _COUNTED
+    return found.whole and not counted and any(word[0].isupper() and len(word) > 1 for word in words)
+
+
+def _flat(found: Candidate) -> bool:
+    """A house and its flat: somewhere before the flat stands a word, and no more than a line."""
+    return found.whole and any(c.isalpha() for c in found.value[:12])
+
+
+def _place(pattern: str, *needs: str, accept: Callable[[Candidate], bool] = _whole) -> Detector:
+    return Detector("address", pattern, needs, accept)
 
 
 PLACES: Final[tuple[Detector, ...]] = (
-    Detector("address", rf"\d [^\n]* (?:{_STREET})", rf"\d{{1,6}}[a-z]?,? {_NAME} (?:{_STREET})\b", _address),
-    Detector("address", rf"\d [^\n]* (?:{_WEAK})", rf"(\d{{1,6}}[a-z]?,? {_NAME} (?:{_WEAK}))(?:,|\.|\n|$| apt| unit| suite)", _address),
-    Detector("address", r"p\.? ?o\.? box", r"p\.? ?o\.? box:? \d{1,6}", _loose),
-    Detector("address", r"(?:straße|strasse|str\.|weg|platz|allee|gasse) \d", r"\pL[\pL-]+(?:straße|strasse|str\.|weg|platz|allee|gasse) \d{1,4} ?[a-z]?\b", _capital),
-    Detector("address", r"(?:rue|avenue|boulevard|impasse|chemin) (?:de|du|des|d'|\pL)", r"\d{1,4}(?: ?(?:bis|ter))?,? (?:rue|avenue|boulevard|impasse|chemin|allée|quai) [\pL'-]+", _loose),
-    Detector("address", r"(?:calle|avenida|plaza|via|viale|piazza|corso|rua) ", r"\b((?:calle|avenida|plaza|via|viale|piazza|corso|rua) \pL[\pL' -]{2,40}?,? (?:n[º°.] ?)?\d{1,4})\b", _capital),
+    _place(rf"\d{{1,6}}[a-z]?,? {_NAME} (?:{_STREET})\b", rf"\d [^\n]* (?:{_STREET})", accept=_address),
+    _place(rf"(\d{{1,6}}[a-z]?,? {_NAME} (?:{_WEAK}))(?:,|\.|\n|$| apt| unit| suite| in )", rf"\d [^\n]* (?:{_WEAK})", accept=_address),
+    _place(r"p\.? ?o\.? box:? ?#?\d{1,6}|postfach \d{1,6}|postbox \d{1,6}|apartado (?:de correos )?\d{1,6}|boîte postale \d{1,6}", r"p\.? ?o\.? box|postfach|postbox|apartado|boîte postale"),
+    _place(r"(?:psc|cmr|unit) \d{1,5},? box \d{1,5}|(?:apo|fpo|dpo),? a[aep] \d{5}", r"box \d|(?:apo|fpo|dpo),? a[aep] \d"),
+    _place(rf"\d{{1,6}}[^\n\d]{{0,3}}[ ,][^\n]{{2,60}}[\n,; >]{{1,6}}(?:{_UNIT})\.? ?(?:no\.? ?)?#?\d{{1,5}}[a-z]?\b", rf"(?:{_UNIT})\.? ?(?:no\.? ?)?#?\d", accept=_flat),
+    _place(rf"(?-i:\p{{Lu}})[\pL.' -]{{1,30}},? (?-i:{_STATES}),? \d{{5}}(?:-\d{{4}})?\b", rf"(?:{_STATES}),? \d{{5}}"),
+    _place(rf"\b[\pL-]+(?:{_ENDS}) \d{{1,4}} ?[a-z]?\b", rf"(?:{_ENDS}) \d", accept=_capital),
+    _place(rf"\b((?:{_BEFORE}) {_OF}(?-i:\p{{Lu}})[\pL'. -]{{2,40}}?,? (?:n[º°.] ?)?\d{{1,5}})\b", rf"(?:{_BEFORE}) [^\n]*\d"),
+    _place(rf"\d{{1,4}}(?: ?(?:bis|ter))?,? (?:rue|avenue|boulevard|impasse|chemin|allée|quai|cours) {_OF}(?-i:\p{{Lu}})[\pL'-]+", r"\d[^\n]* (?:rue|avenue|boulevard|impasse|chemin|allée|quai|cours) "),
+    _place(rf"(?-i:\p{{Lu}})[\pL.' -]{{1,30}} (?:{_BEHIND}),? ?\d{{1,5}}|(?-i:\p{{Lu}})[\pL.' -]{{1,30}} \d{{1,5}}\.? (?:street|st\.)", rf"(?:{_BEHIND}),? ?\d|\d\.? st(?:reet|\.)"),
+    _place(rf"(?:{_CUES})[^\pL\d]{{1,8}}(?:is |at |to |the |corner of |user: ?)*((?:\d{{1,6}}[a-z]?,? ){{1,2}}(?:[\pL][\pL.'-]*,? ?){{1,5}}\d{{0,5}}|{_CAPITAL}(?: (?:and |{_OF})?{_CAPITAL}){{0,4}} \d{{1,5}})\b", _CUES, DIGITS, accept=_named),
+    _place(rf"(?:^|[^a-z\d])(?:{_POST_CUES})[^a-z\d]{{1,4}}(?:(?:is|of|number|for|in|the)[^a-z\d]{{1,3}}){{0,2}}(\d{{4,6}}(?:-\d{{3,4}})?|[a-z]{{1,2}}\d[a-z\d]? ?\d[a-z]{{2}}|[a-z]\d[a-z] ?\d[a-z]\d)\b", _POST_CUES, DIGITS),
+    _place(r"(?-i:[A-CEGHJ-NPR-TVXY]\d[A-Z] \d[A-Z]\d)", r"[a-z]\d[a-z] \d[a-z]\d"),
 )  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from hroute.router.signals.kinds.detector import Candidate, Detector
+from hroute.router.signals.kinds.detector import Candidate, Detector, formatted
+from hroute.router.signals.kinds.phone import PHONE
 
 _ENDINGS: Final = "png jpg jpeg gif svg webp ico bmp js mjs cjs ts tsx jsx css scss html htm json yaml yml toml xml py rb go rs java kt c h cpp hpp sh md txt csv pdf zip gz tar lock map"
 _FILES: Final = frozenset(_ENDINGS.split())
 _ROBOTS: Final = ("noreply", "no-reply", "donotreply", "do-not-reply", "git")
-_PHONE_CUES: Final = ("phone", "tel", "call", "mobile", "cell", "fax", "whatsapp", "contact", "reach", "text me", "sms", "number is", "handy", "telefon", "portable", "móvil", "teléfono", "ring", "dial")  # fmt: skip
+_LITTLE: Final = ("you", "i", "we", "they", "it", "look", "looking", "me", "us", "him", "her", "them")
 _VERSION_CUES: Final = ("version", "release", "ver.", "build", "v")
 
 
@@ -24,29 +25,9 @@ def _email(found: Candidate) -> bool:
     return not (scheme and not set("/?#") & set(rest))
 
 
-def _phone(found: Candidate) -> bool:
-    """A number in a telephone format: +country, (area), or three groups with separators."""
-    digits = found.digits
-    if (
-        not found.stands_alone
-        or found.inside_number
-        or found.before(1) in ("-", "/", ".")
-        or found.after(1) in ("-", "/")
-    ):
-        return False
-    return 7 <= len(digits) <= 15 and len(set(digits)) > 1
-
-
-def _cued_phone(found: Candidate) -> bool:
-    """A bare run of groups counts beside a cue word, and where it is no date."""
-    if not _phone(found) or _looks_like_a_date(found.value):
-        return False
-    return found.near(_PHONE_CUES, 40, behind=0)
-
-
-def _looks_like_a_date(value: str) -> bool:
-    groups = value.replace("/", "-").replace(".", "-").replace(" ", "-").split("-")
-    return len(groups) == 3 and sorted(map(len, groups)) in ([1, 1, 4], [1, 2, 4], [2, 2, 4])
+def _spelled(found: Candidate) -> bool:
+    """`jane at example dot com`: no word of a sentence on either side of `at`, which only brackets or `dot` tell."""
+    return found.stands_alone and found.value.split()[0].lower() not in _LITTLE
 
 
 def _ipv4(found: Candidate) -> bool:
@@ -93,18 +74,21 @@ def _mac(found: Candidate) -> bool:
 
 
 def _date(found: Candidate) -> bool:
-    return found.stands_alone and not found.inside_number
+    return found.whole
 
 
-_GROUPED: Final = r"\(\d{3}\)[ -]?\d{3}[-. ]\d{4}|\d{3}[-.]\d{3}[-.]\d{4}|\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}|00[1-9]\d(?:[ .-]\d{1,5}){2,5}|\b1[-. ]\d{3}[-. ]\d{3}[-. ]\d{4}"
+_AT: Final = r"(?: ?[\[({<] ?at ?[\])}>] ?|&#64;|&commat;)"
+_DOT: Final = r"(?: ?[\[({<] ?dot ?[\])}>] ?| dot )"
+_ENDS: Final = r"com|org|net|edu|gov|info|io|co|me|eu|de|fr|es|it|nl|uk|ch|at|be|pl|se|no|dk|fi|us|ca|au|jp|in|br"
 
 REACH: Final[tuple[Detector, ...]] = (
-    Detector("email", r"[^\s@]@[^\s@]", r"[\pL\pN._%+'\-]+@(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+\pL{2,24}", _email),
-    Detector("mac", r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", _mac),
-    Detector("ip", r"\d\.\d{1,3}\.\d{1,3}\.\d", r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", _ipv4),
-    Detector("ip", r"[0-9a-f]:[0-9a-f]{1,4}:[0-9a-f:]|[0-9a-f]::[0-9a-f]", r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}", _ipv6),
-    Detector("phone", r"\(\d{3}\)|\d{3}[-.]\d{3}[-.]\d{4}|\+\d{1,3}[ .(-]?\d|00[1-9]\d[ .-]|1[-. ]\d{3}[-. ]\d{3}", _GROUPED, _phone),
-    Detector("phone", r"\d(?:[ ./()-]{0,2}\d){6}", r"\(?\d(?:[ ./()-]{0,2}\d){6,14}", _cued_phone),
-    Detector("date", r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}", r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}", _date),
-    Detector("url", r"https?://", r"https?://[^\s<>\"'`]+"),
+    Detector("email", r"[\pL\pN._%+'\-]+@(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+\pL{2,24}", (r"[^\s@]@[^\s@]",), _email),
+    Detector("email", rf"[a-z0-9._+-]+{_AT}[a-z0-9-]+(?:(?:{_DOT}|\.)[a-z0-9-]+)+", (_AT,), _spelled),
+    Detector("email", rf"[a-z0-9._+-]+(?: at |_at_)[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}(?:{_ENDS})\b", (rf"{_DOT}(?:{_ENDS})",), _spelled),
+    Detector("mac", r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", (r"(?:[:-][0-9a-f]{2}){3}",), _mac),
+    Detector("ip", r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", (r"\d\.\d{1,3}\.\d",), _ipv4),
+    Detector("ip", r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}", (r":[0-9a-f]{0,4}:[0-9a-f]",), _ipv6),
+    *PHONE,
+    formatted("date", r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}", _date),
+    Detector("url", r"https?://[^\s<>\"'`]+", (r"https?://",)),
 )  # fmt: skip
