@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from hroute import __version__
 from hroute.errors import PolicyError
-from hroute.router.analysis import guarantee, providers, rules
+from hroute.router.analysis import guarantee, providers, rules, schemas
 from hroute.router.analysis.guarantee import Proof
 from hroute.router.analysis.reach import Effort
 from hroute.router.analysis.subject import PluginFacts, Stage, Subject
@@ -45,6 +45,7 @@ STAGES: tuple[Stage, ...] = (
     providers.prices,
     providers.bands,
     providers.models,
+    schemas.replies,
     rules.always_true,
     rules.changes_nothing,
 )

@@ -40,7 +40,7 @@ def json_errors(instance: Any, schema: Mapping[str, Any] | bool) -> list[str]:
 
     told: list[str] = []
     try:
-        for error in _validator(schema).iter_errors(instance):
+        for error in validator_of(schema).iter_errors(instance):
             assert isinstance(error, ValidationError)
             told.append(f"{_place(error)}: {_demand(error)}")
             if len(told) == MOST:
@@ -56,16 +56,17 @@ def schema_errors(schema: Any) -> list[str]:
     """What is wrong with a user's JSON Schema itself; empty where it can be used."""
     if not isinstance(schema, (dict, bool)):
         return ["a JSON Schema is an object"]
-    kind = type(_validator(schema))
+    kind = type(validator_of(schema))
     try:
         for error in kind(kind.META_SCHEMA).iter_errors(schema):  # patterns are looked at below: they are RE2
             return [f"at {'/'.join(['#', *map(str, error.absolute_path)])}: {error.message[:200]}"]
     except RecursionError:
         return ["it is nested too deeply"]
-    return list(_bad_patterns(schema))
+    return [*_bad_patterns(schema), *_dead_references(schema, kind)]
 
 
-def _validator(schema: Any) -> Any:
+def validator_of(schema: Any) -> Any:
+    """A validator of jsonschema whose patterns are RE2 and which fetches nothing."""
     from jsonschema import Draft202012Validator, validators
     from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped,unused-ignore]
 
@@ -129,6 +130,37 @@ def _bad_patterns(schema: Any) -> Iterator[str]:
                         check(pattern)
                     except PatternError as error:
                         yield f"a pattern that RE2 does not take: {error.message}"
+
+
+def _dead_references(schema: Any, kind: Any) -> Iterator[str]:
+    """References that lead nowhere, seen from where each stands: nothing is fetched."""
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped,unused-ignore]
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import specification_with
+
+    dialect = specification_with(kind.META_SCHEMA["$schema"])
+    root = dialect.create_resource(schema)
+    base = root.id() or ""
+    waiting = [(root, REGISTRY.with_resource(base, root).resolver(base))]
+    seen: set[int] = set()
+    while waiting:
+        here, resolver = waiting.pop()
+        if id(here.contents) in seen or not isinstance(here.contents, dict):
+            continue
+        seen.add(id(here.contents))
+        waiting += [(below, resolver.in_subresource(below)) for below in here.subresources()]
+        for reference in (here.contents.get("$ref"), here.contents.get("$dynamicRef")):
+            if not isinstance(reference, str):
+                continue
+            try:
+                found = resolver.lookup(reference)
+            except Unresolvable:
+                yield f"it refers to `{reference[:100]}`, which is not in it, and nothing is fetched"
+                continue
+            if not isinstance(found.contents, (dict, bool)):
+                yield f"it refers to `{reference[:100]}`, which is no schema"
+                continue
+            waiting.append((dialect.create_resource(found.contents), found.resolver))
 
 
 def _place(error: Any) -> str:

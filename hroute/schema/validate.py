@@ -6,7 +6,7 @@ What conditions hold is left to `hroute.schema.parse`, which says it better. jso
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from hroute.errors import UsageError
 from hroute.schema import vocabulary
 from hroute.schema.codes import finding
 from hroute.schema.diagnostic import Diagnostic, Span
-from hroute.schema.reply_schema import json_errors, schema_errors
+from hroute.schema.reply_schema import json_errors, schema_errors, validator_of
 from hroute.schema.shape_errors import but_not, diagnose, entry_name
 from hroute.schema.source import Path, Source
 from hroute.terms.signal import SIGNALS, Kind, coerce, domain_text
@@ -59,6 +59,21 @@ def shape_of_cases(source: Source) -> list[Diagnostic]:
     inside = (_case(source, ("cases", at), case) for at, case in entries if isinstance(case, dict))
     found = diagnose(source, _validator("cases").iter_errors(source.data))
     return _tidy(source, chain(found, chain.from_iterable(inside)))
+
+
+def shape_of_options(
+    source: Source, provider: str, plugin: str, options: Mapping[str, Any], schema: Mapping[str, Any] | None
+) -> list[Diagnostic]:
+    """HR010 to HR013 for the `options:` of `provider`, by the JSON Schema of its plugin; None: it takes none."""
+    path: Path = ("providers", provider, "options")
+    if schema is None:
+        help = "what the model is to be told stands in `params`"
+        text = f"plugin `{plugin}` takes no options"
+        return [finding("HR011", text, source.key_span((*path, key)), help=help) for key in list(options)[:1]]
+    for problem in schema_errors(dict(schema)):
+        text = f"the options of plugin `{plugin}` cannot be checked: its own JSON Schema is wrong, {problem}"
+        return [finding("HR012", text, source.key_span(path), help="tell whoever made the plugin")]
+    return _tidy(source, diagnose(source, validator_of(dict(schema)).iter_errors(dict(options)), path))
 
 
 def _rules(source: Source, rules: list[Any]) -> Iterator[Diagnostic]:
@@ -167,4 +182,4 @@ def _validator(of: str) -> Validator:
     return Draft202012Validator(schema["properties"]["routing_rules"]["items"] if of == "rule" else schema)
 
 
-__all__ = ["VERSION", "json_errors", "schema_errors", "shape", "shape_of_cases"]
+__all__ = ["VERSION", "json_errors", "schema_errors", "shape", "shape_of_cases", "shape_of_options"]

@@ -361,6 +361,21 @@ def test_the_policy_is_looked_for_as_on_the_command_line(tmp_path: Path) -> None
     assert policy_path(environ, str(tmp_path)) == str(tmp_path / "routing-config.yaml")
 
 
+def test_a_schema_that_refers_to_what_it_does_not_hold_is_refused_before_anything_is_sent() -> None:
+    for schema in ({"$ref": "https://example.com/person.json"}, {"items": {"$ref": "#/$defs/nothing"}}):
+        with pytest.raises(UsageError, match="which is not in it"):
+            client().complete("hello", json_schema=schema)
+
+
+def test_a_policy_whose_own_schema_cannot_be_used_is_an_error_of_the_policy() -> None:
+    from hroute.router.check import check_text
+
+    ruled = POLICY.replace("format: json}", "schema: {items: {$ref: '#/$defs/nothing'}}}")
+    (found,) = check_text(ruled).errors
+    assert (found.code, found.primary.span.line) == ("HR012", ruled[: ruled.index("schema:")].count("\n") + 1)
+    assert "#/$defs/nothing" in found.message
+
+
 def test_a_policy_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
     bad = tmp_path / "p.yaml"
     bad.write_text("version: 1\nrouting_rules: [{name: x, condition: {}, route_to: nobody}]\n")

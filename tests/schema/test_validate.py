@@ -428,6 +428,35 @@ def test_a_schema_that_cannot_be_used_says_why(schema: Any, words: str) -> None:
     assert schema_errors({"type": "object"}) == []
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "https://example.com/person.json"},
+        {"$ref": "#/$defs/a"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"items": {"$ref": "#/$defs/b"}}}},
+        {"$ref": "#/x/y", "x": {"y": {"$ref": "#/z"}}},
+        {"$id": "http://e/x", "properties": {"q": {"$ref": "a"}}},
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_found_before_any_reply_is(schema: Any) -> None:
+    assert any("which is not in it" in error for error in schema_errors(schema))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$defs": {"a": {"type": "string"}}, "$ref": "#/$defs/a"},
+        {"$id": "http://e/x", "$defs": {"a": {"$id": "a", "type": "integer"}}, "properties": {"q": {"$ref": "a"}}},
+        {"items": {"$ref": "#foo"}, "$defs": {"x": {"$anchor": "foo"}}},
+        {"properties": {"$ref": {"type": "string"}}},
+        {"const": {"$ref": "nowhere"}},
+    ],
+)
+def test_a_reference_that_leads_somewhere_is_none(schema: Any) -> None:
+    assert schema_errors(schema) == []
+
+
 def test_an_error_tells_at_most_twenty_things() -> None:
     assert len(json_errors([0] * 500, {"items": {"type": "string"}})) == 20
 
