@@ -25,25 +25,25 @@ class Figure:
 
 
 def per_item(call: Callable[[object], object], items: Sequence[object], rounds: int = 9) -> Figure:
-    """Microseconds of `call(item)`, averaged over all items, for each round after one that does not count."""
+    """Microseconds of CPU of `call(item)`, averaged over all items, for each round after one that does not count."""
     results = []
     for number in range(rounds + 1):
-        start = time.perf_counter()
+        start = time.process_time()
         for item in items:
             call(item)
         if number:
-            results.append((time.perf_counter() - start) / len(items) * 1e6)
+            results.append((time.process_time() - start) / len(items) * 1e6)
     return Figure(tuple(results))
 
 
 def whole(call: Callable[[], object], rounds: int = 5) -> Figure:
-    """Milliseconds of `call()` for each round after one that does not count."""
+    """Milliseconds of CPU of `call()` for each round after one that does not count."""
     results = []
     for number in range(rounds + 1):
-        start = time.perf_counter()
+        start = time.process_time()
         call()
         if number:
-            results.append((time.perf_counter() - start) * 1e3)
+            results.append((time.process_time() - start) * 1e3)
     return Figure(tuple(results))
 
 
