@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from hroute.providers.protocol import Permit, Target
 from hroute.router.backoff import Tries, pause
-from hroute.router.plan import Candidate, Gate, Plan, Skipped, enter
+from hroute.router.plan import Candidate, Gate, Leaving, Plan, Skipped, enter
 from hroute.schema.policy import CHAIN_ATTEMPTS
-from hroute.terms.clock import Clock, Rng
+from hroute.terms.allowance import Allowance
+from hroute.terms.clock import Bell, Clock, Rng
 from hroute.terms.message import Event, Reply, Request
 from hroute.terms.outcome import Failure, Outcome
 from hroute.terms.usage import Usage
@@ -23,8 +24,9 @@ from hroute.terms.usage import Usage
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One call to one provider. `latency_ms` runs from the call to its end, `first_token_ms` to the first event that
-    says something, `load_ms` is the part in which the server loaded the model; `usage` is what the vendor counted, None
-    where it said nothing."""
+    says something, `load_ms` is the part in which the server loaded the model, `waited_ms` what it waited for its turn
+    before; `hurried`: our deadline ended it before the provider had its time. `usage` and `allowances` are what the vendor
+    counted and what it says is left, None and nothing where it said nothing."""
 
     provider: str
     model: str
@@ -34,6 +36,9 @@ class Attempt:
     usage: Usage | None = None
     first_token_ms: float | None = None
     load_ms: float = 0.0
+    waited_ms: float = 0.0
+    hurried: bool = False
+    allowances: tuple[Allowance, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         content: dict[str, Any] = {
@@ -85,7 +90,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
+    """Let `seconds` pass, or less where `bell` rings."""
+
     seconds: float
+    bell: Bell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +121,20 @@ End = Accepted | Failure | Broken | None
 """How the ladder ended: None where nobody was asked."""
 
 
+class Queue(Protocol):
+    """Where a call waits for room at its provider: for as long as it may, `alone` where no other candidate is left."""
+
+    def __call__(
+        self, candidate: Candidate, alone: Callable[[], bool], until: float
+    ) -> Generator[Wait, Any, Leaving | Skipped]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What the ladder needs besides the plan: limits, the parts it calls, time and chance.
 
     `deadline` is in seconds from now to the first semantic event; `bad_limit` the replies that one provider may spoil;
-    `stream` asks for streams that are passed on at once.
+    `stream` asks for streams that are passed on at once; `queue` is passed before the gates.
     """
 
     request_for: Callable[[Candidate], Request]
@@ -132,6 +148,7 @@ class Terms:
     stream: bool = False
     own_params: bool = False  # the policy added parameters: a 400 may be their fault
     gates: Sequence[Gate] = ()
+    queue: Queue | None = None
     observe: Callable[[Attempt | Move], None] | None = None
 
 
@@ -168,17 +185,14 @@ def _retries(candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: fl
     end: End = None
     calls = bad = 0
     while True:
-        entered = enter(terms.gates, candidate.provider)
-        if isinstance(entered, Skipped):
-            log.skipped.append(entered)
+        inside = yield from _enter(candidate, plan, terms, until)
+        if isinstance(inside, Skipped):
+            log.skipped.append(inside)
             return end
-        before = len(log.attempts)
         try:
-            ended = yield from _once(candidate, plan, terms, log, until)
+            ended = yield from _once(candidate, plan, terms, log, until, inside)
         finally:
-            made = log.attempts[-1] if len(log.attempts) > before else None
-            for leaving in entered:
-                leaving(made)
+            inside.end(None)
         if not isinstance(ended, Failure):
             return ended
         end, calls, bad = ended, calls + 1, bad + (ended.outcome is Outcome.BAD_CONTENT)
@@ -189,27 +203,89 @@ def _retries(candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: fl
             yield Wait(seconds)
 
 
+class _Inside:
+    """A call that has been let in, after `waited_ms`: those who let it in are told its first words and, once, its end."""
+
+    def __init__(self, leavings: Sequence[Leaving], waited_ms: float) -> None:
+        self.waited_ms = waited_ms
+        self._leavings = leavings
+
+    def spoke(self) -> None:
+        for leaving in self._leavings:
+            if (spoke := getattr(leaving, "spoke", None)) is not None:
+                spoke()
+
+    def end(self, attempt: Attempt | None) -> None:
+        leavings, self._leavings = self._leavings, ()
+        for leaving in leavings:
+            leaving(attempt)
+
+
+def _enter(candidate: Candidate, plan: Plan, terms: Terms, until: float) -> Generator[Step, Result, _Inside | Skipped]:
+    """Room first, which may have to be waited for, then every gate at once, as they stand after the wait."""
+    started = terms.clock.now()
+    room: tuple[Leaving, ...] = ()
+    if terms.queue is not None:
+        found = yield from terms.queue(candidate, lambda: _alone(candidate, plan, terms), until)
+        if isinstance(found, Skipped):
+            return found
+        room = (found,)
+    entered = enter(terms.gates, candidate.provider)
+    if isinstance(entered, Skipped):
+        for leaving in room:
+            leaving(None)
+        return entered
+    return _Inside((*entered, *room), _ms(terms.clock, started))
+
+
+def _alone(candidate: Candidate, plan: Plan, terms: Terms) -> bool:
+    """Whether nobody after `candidate` could be asked now."""
+    later = plan.candidates[plan.candidates.index(candidate) + 1 :]
+    return not any(all(gate.refuses(c.provider) is None for gate in terms.gates) for c in later)
+
+
 def _once(
-    candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float
+    candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float, inside: _Inside
 ) -> Generator[Step, Result, Accepted | Failure | Broken]:
     """One call, judged and written down, also when the caller goes away in the middle of it."""
     started = terms.clock.now()
     first_token = None
+
+    def written(failure: Failure | None, reply: Reply | None) -> None:
+        attempt = Attempt(
+            provider=candidate.name,
+            model=(reply.model if reply else "") or candidate.target.model,
+            outcome=failure.outcome if failure else Outcome.OK,
+            latency_ms=elapsed,
+            failure=failure,
+            usage=reply.usage if reply else None,
+            first_token_ms=first_token,
+            load_ms=reply.load_ms if reply else 0.0,
+            waited_ms=inside.waited_ms,
+            hurried=_hurried(candidate, terms, started, until),
+            allowances=reply.allowances if reply else failure.allowances if failure else (),
+        )
+        log.attempts.append(attempt)
+        inside.end(attempt)
+        if terms.observe:
+            terms.observe(attempt)
+
     try:
         target = _within(candidate.target, until - started, terms.stream)
         result = yield Call(candidate, target, terms.request_for(candidate), terms.permit(candidate), terms.stream)
         if isinstance(result, Opened):
             first_token = _ms(terms.clock, started)
+            inside.spoke()
             result = yield Commit(result, target.model)
     except BaseException as error:
         if not isinstance(error, Exception):
-            gone = Failure(Outcome.CANCELLED, "the caller went away")
-            _record(candidate, gone, None, _ms(terms.clock, started), first_token, terms, log)
+            elapsed = _ms(terms.clock, started)
+            written(Failure(Outcome.CANCELLED, "the caller went away"), None)
         raise
     elapsed = _ms(terms.clock, started)
     ended, reply = _judged(result, first_token is not None, candidate, plan, terms)
     failure = ended if isinstance(ended, Failure) else ended.failure if isinstance(ended, Broken) else None
-    _record(candidate, failure, reply, elapsed, first_token, terms, log)
+    written(failure, reply)
     return ended
 
 
@@ -245,21 +321,11 @@ def _within(target: Target, seconds: float, stream: bool) -> Target:
     )
 
 
-def _record(
-    candidate: Candidate,
-    failure: Failure | None,
-    reply: Reply | None,
-    elapsed: float,
-    first_token: float | None,
-    terms: Terms,
-    log: Log,
-) -> None:
-    outcome = failure.outcome if failure else Outcome.OK
-    model = (reply.model if reply else "") or candidate.target.model
-    usage, load = (reply.usage, reply.load_ms) if reply else (None, 0.0)
-    log.attempts.append(Attempt(candidate.name, model, outcome, elapsed, failure, usage, first_token, load))
-    if terms.observe:
-        terms.observe(log.attempts[-1])
+def _hurried(candidate: Candidate, terms: Terms, started: float, until: float) -> bool:
+    """Whether the deadline has come over a call that was left less than the time for a first word, and less than half of
+    the deadline: a provider that is asked at the last moment is not slow."""
+    fair = min(candidate.target.first_token, terms.deadline / 2)
+    return until - started < fair and terms.clock.now() >= until - 0.01
 
 
 def _next(plan: Plan, place: int, terms: Terms, log: Log, until: float) -> str | None:

@@ -83,8 +83,8 @@ def drive_stream(steps: Steps, send: Send, clock: Clock) -> Generator[Event, Non
         while True:
             try:
                 match step:
-                    case Wait(seconds):
-                        clock.sleep(seconds)
+                    case Wait(seconds, bell):
+                        clock.sleep(seconds, bell)
                         result = None
                     case Call():
                         result = send(step)
@@ -107,8 +107,8 @@ async def adrive_stream(steps: Steps, send: ASend, clock: Clock, ending: Ending)
         while True:
             try:
                 match step:
-                    case Wait(seconds):
-                        await clock.asleep(seconds)
+                    case Wait(seconds, bell):
+                        await clock.asleep(seconds, bell)
                         result = None
                     case Call():
                         result = await send(step)

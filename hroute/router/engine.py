@@ -14,9 +14,12 @@ from hroute.providers.protocol import Capabilities, Permit, Plugin, Target
 from hroute.router import decide as deciding
 from hroute.router import egress
 from hroute.router.answer import Answer, error_of, escalation, refused_by_rule
-from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Result, Step, Terms, attempts
+from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Result, Step, Terms
 from hroute.router.decision import Decision
 from hroute.router.egress import Guard
+from hroute.router.gates import Awaited, Limited, all_open, patient
+from hroute.router.health import Health
+from hroute.router.limits import Size
 from hroute.router.plan import Candidate, Down, Gate, Needs, Plan, Skipped, Surroundings, needs_of, plan
 from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.targets import Keyring, stand_in, target_of
@@ -59,6 +62,7 @@ class Engine:
     """A compiled policy with everything that a request needs from outside: plugins, environment, time, chance, gates.
 
     `stand_in` is a plugin that plays every provider (the sandbox): keys are not looked up, all else stays as it is.
+    `health` is what is known about the providers; engines that share one (after a reload) share breakers and limits.
     Safe between threads; one instance of each plugin is kept, since it holds the connections.
     """
 
@@ -75,11 +79,13 @@ class Engine:
         clock: Clock | None = None,
         rng: Rng = random.random,
         gates: Sequence[Gate] = (),
+        health: Health | None = None,
         observe: Observer | None = None,
     ) -> None:
         self.policy = policy
         self.compiled = deciding.compile(policy)
-        self.clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or (health.clock if health else SystemClock())
+        self.health = health or Health(self.clock, rng)
         self.stand_in = stand_in
         self._environ = environ
         self._load = load
@@ -87,7 +93,8 @@ class Engine:
         self._keyring = keyring
         self._resolver = resolver or egress.Remembered()
         self._rng = rng
-        self._gates = tuple(gates)
+        self._gates = (self.health, *gates)
+        self._all_open = all_open(policy.on_all_open)
         self._observe = observe
         self._scans = BlockCache()
         self._plugins: dict[str, Plugin] = {}
@@ -121,12 +128,14 @@ class Engine:
         guard = Guard(self.policy, extraction.ask)
         gates = (*self._gates, Down(down)) if down else self._gates
         planned = self.plan(decision, guard, request, extraction, gates)
+        if not planned.candidates and self._all_open.kind != "fail":
+            planned = self.plan(decision, guard, request, extraction, (Awaited(self.health), *gates[1:]))
         wanted = demand(decision.rule.validate, request)
         log = Log()
         terms = self._terms(request, decision, guard, wanted, gates, stream and not wanted.holds_back)
-        return Run(
-            id, request, decision, extraction, guard, planned, wanted, attempts(planned, terms, log), log, terms.stream
-        )
+        terms = replace(terms, queue=Limited(self.health, lambda: _size(extraction)))
+        steps = patient(planned, terms, log, self.health, self._all_open)
+        return Run(id, request, decision, extraction, guard, planned, wanted, steps, log, terms.stream)
 
     def plan(
         self,
@@ -279,6 +288,13 @@ def _needs(policy: Policy, chain: Sequence[str], request: Request | None, extrac
         sizes = [extraction.ask("expected_tokens"), extraction.ask("prompt_tokens")]
         tokens = max((size for size in sizes if isinstance(size, int)), default=None)
     return needs_of(request or Request(()), tokens)
+
+
+def _size(extraction: Extraction) -> Size:
+    """The tokens of a call, as estimated; only asked where a limit counts them."""
+    prompt, expected = extraction.ask("prompt_tokens"), extraction.ask("expected_tokens")
+    known = prompt if isinstance(prompt, int) else 0
+    return Size(known, max(0, expected - known) if isinstance(expected, int) else 0)
 
 
 def _found(run: Run) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from hroute.terms.allowance import Allowance
 from hroute.terms.usage import Usage
 
 Role = Literal["system", "user", "assistant"]
@@ -134,13 +135,17 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a provider answered. `model` is the one that served, as the vendor names it; `load_ms` is model load time."""
+    """What a provider answered. `model` is the one that served, as the vendor names it; `load_ms` is model load time;
+    `certainty` is the mean probability of its tokens, None where the vendor reports none; `allowances` are what the
+    vendor says is left of its rate limits."""
 
     parts: tuple[Part, ...]
     model: str
     stop: StopReason = StopReason.END
     usage: Usage = Usage()
     load_ms: float = 0.0
+    certainty: float | None = None
+    allowances: tuple[Allowance, ...] = field(default=(), compare=False)
 
     @property
     def text(self) -> str:

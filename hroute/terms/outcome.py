@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from hroute.terms.allowance import Allowance
 
 
 class Outcome(StrEnum):
@@ -40,7 +42,8 @@ class Reason(StrEnum):
 class Failure:
     """A failed attempt, without any of the request's text: class, status and vendor code only (SEMANTICS 2.11).
 
-    `retry_after` is in seconds, as the vendor asked; `message` is ours, for a person, and quotes nothing.
+    `retry_after` is in seconds, as the vendor asked; `message` is ours, for a person, and quotes nothing. `allowances`
+    are what the vendor says is left of its rate limits.
     """
 
     outcome: Outcome
@@ -48,3 +51,4 @@ class Failure:
     status: int | None = None
     code: str | None = None
     retry_after: float | None = None
+    allowances: tuple[Allowance, ...] = field(default=(), compare=False)
