@@ -2,6 +2,7 @@
 
     HrouteError
     ├── UsageError            the caller asked for something that does not exist            exit 2
+    ├── LedgerError           the ledger cannot be read or written; no request fails of it  exit 2
     ├── PolicyError           the policy cannot be loaded; `.diagnostics` says why          exit 3
     ├── Refused               policy or budget refused; nothing left the machine            exit 5
     ├── NoCredential          every provider that could serve lacks or lost its key         exit 4
@@ -36,6 +37,10 @@ class HrouteError(Exception):
 
 class UsageError(HrouteError):
     """The call itself is wrong: an unknown signal, a value that does not fit, a file that is not there."""
+
+
+class LedgerError(HrouteError):
+    """The ledger cannot be read or written. Raised to whoever asks for its rows; a request goes on without it."""
 
 
 class PolicyError(HrouteError):
