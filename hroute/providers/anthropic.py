@@ -60,6 +60,11 @@ class AnthropicPlugin(StainlessPlugin):
     exceptions = EXCEPTIONS
     params = PARAMS
 
+    def warm(self) -> None:
+        import anthropic  # noqa: F401
+
+        transport.warm("httpx2")
+
     def make(self, target: Target, http_client: Any, *, asynchronous: bool) -> Any:
         import anthropic
 

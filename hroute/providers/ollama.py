@@ -98,6 +98,12 @@ class OllamaPlugin:
         self._clients: dict[object, Any] = {}
         self._aclients: weakref.WeakKeyDictionary[Any, dict[object, Any]] = weakref.WeakKeyDictionary()
 
+    def warm(self) -> None:
+        """Import the SDK."""
+        import ollama  # noqa: F401
+
+        transport.warm("httpx")
+
     def send(self, target: Target, request: Request, permit: Permit) -> Reply:
         arguments = self._arguments(target, request, stream=False)
         permit.spend(target.name)

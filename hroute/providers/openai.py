@@ -58,6 +58,11 @@ class OpenAIPlugin(StainlessPlugin):
     exceptions = EXCEPTIONS
     params = PARAMS
 
+    def warm(self) -> None:
+        import openai  # noqa: F401
+
+        transport.warm("httpx2")
+
     def make(self, target: Target, http_client: Any, *, asynchronous: bool) -> Any:
         import openai
 

@@ -64,7 +64,11 @@ class ProviderError(Exception):
 
 
 class Plugin(Protocol):
-    """One vendor's wire. Both ways of calling demand a Permit and spend it before the first byte leaves."""
+    """One vendor's wire. Both ways of calling demand a Permit and spend it before the first byte leaves.
+
+    It may also have `warm()`, which imports what the first call needs (nothing of it counts as latency), and `close()`
+    and `aclose()`, which close its connections.
+    """
 
     name: str
     capabilities: Capabilities

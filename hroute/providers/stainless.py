@@ -50,6 +50,10 @@ class StainlessPlugin:
 
     # -- what a subclass says ----------------------------------------------------------------------------------------
 
+    def warm(self) -> None:
+        """Import the SDK."""
+        raise NotImplementedError
+
     def make(self, target: Target, http_client: Any, *, asynchronous: bool) -> Any:
         """A client of the SDK on `http_client`."""
         raise NotImplementedError

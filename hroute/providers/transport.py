@@ -45,6 +45,12 @@ def aclient(target: Target, family: Family) -> Any:
     return import_module(family).AsyncClient(**client_options(target, family, asynchronous=True))
 
 
+def warm(family: Family) -> None:
+    """Build what all clients of `family` share."""
+    _classes(family)
+    _trust(family)
+
+
 def base_url(target: Target) -> str:
     """The address for an SDK: a unix socket is spoken to as `http://localhost`. Raises UsageError where there is none."""
     if target.base_url is None:
@@ -160,6 +166,12 @@ def _unix_path(target: Target) -> str | None:
 def _mro_names(error: BaseException) -> list[str]:
     known = ("httpx", "httpx2", "httpcore", "httpcore2")
     return [kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in known]
+
+
+@cache
+def _trust(family: Family) -> Any:
+    """The certificates that are believed, read once a process and not from where the environment says."""
+    return import_module(family).create_ssl_context(trust_env=False)
 
 
 @cache
@@ -299,7 +311,8 @@ def _classes(family: Family) -> SimpleNamespace:
 
     def settings(target: Target) -> dict[str, Any]:
         limits = http.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS)
-        return {"trust_env": False, "retries": 0, "limits": limits, "uds": _unix_path(target)}
+        common = {"trust_env": False, "retries": 0, "verify": _trust(family)}
+        return {**common, "limits": limits, "uds": _unix_path(target)}
 
     class Transport(http.HTTPTransport):  # type: ignore[misc]
         def __init__(self, target: Target) -> None:

@@ -1,6 +1,6 @@
 """The ladder of one request as a generator: deadline -> fallbacks -> retries -> one call.
 
-It yields what is to be done (`Call`, `Wait`, `Commit`) and receives what came of it, so that the synchronous and the
+It yields what is to be done (`Load`, `Call`, `Wait`, `Commit`) and receives what came of it, so that the synchronous and the
 asynchronous driver are a few lines each, and a test drives thousands of failures on a clock that stands still.
 """
 
@@ -115,7 +115,15 @@ class Move:
     to: str | None
 
 
-Step = Call | Wait | Commit
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Do what a provider's plugin needs before its first call: an SDK takes a second or two to import, and that is no
+    latency of the provider. Answer None, or the Failure."""
+
+    ready: Callable[[], None]
+
+
+Step = Load | Call | Wait | Commit
 Result = Reply | Failure | Opened | Broken | None
 End = Accepted | Failure | Broken | None
 """How the ladder ended: None where nobody was asked."""
@@ -147,6 +155,7 @@ class Terms:
     budget: int = CHAIN_ATTEMPTS  # calls over the whole chain
     stream: bool = False
     own_params: bool = False  # the policy added parameters: a 400 may be their fault
+    load: Callable[[Candidate], Callable[[], None] | None] = lambda candidate: None  # before its first call
     gates: Sequence[Gate] = ()
     queue: Queue | None = None
     observe: Callable[[Attempt | Move], None] | None = None
@@ -162,13 +171,15 @@ class Log:
 
 def attempts(plan: Plan, terms: Terms, log: Log) -> Generator[Step, Result, End]:
     """Ask the candidates of `plan` in order until one answers, the request is at fault, or the limits are reached."""
-    until = terms.clock.now() + terms.deadline
+    until = float("inf")
     end: End = None
     for place, candidate in enumerate(plan.candidates):
         if len(log.attempts) >= terms.budget or terms.clock.now() >= until:
             break
+        unusable = yield from _loaded(candidate, terms, log)
         started, before = terms.clock.now(), len(log.attempts)
-        ended = yield from _retries(candidate, plan, terms, log, until)
+        until = min(until, started + terms.deadline)
+        ended = unusable or (yield from _retries(candidate, plan, terms, log, until))
         if ended is None:
             continue
         end = ended
@@ -178,6 +189,20 @@ def attempts(plan: Plan, terms: Terms, log: Log) -> Generator[Step, Result, End]
             tries, seconds = len(log.attempts) - before, terms.clock.now() - started
             terms.observe(Move(candidate.name, end, tries, seconds, _next(plan, place, terms, log, until)))
     return end
+
+
+def _loaded(candidate: Candidate, terms: Terms, log: Log) -> Generator[Step, Result, Failure | None]:
+    """Have the plugin of `candidate` ready; a plugin that cannot be is a provider that lacks everything."""
+    ready = terms.load(candidate)
+    if ready is None:
+        return None
+    failure = yield Load(ready)
+    if not isinstance(failure, Failure):
+        return None
+    log.attempts.append(Attempt(candidate.name, candidate.target.model, failure.outcome, 0.0, failure))
+    if terms.observe:
+        terms.observe(log.attempts[-1])
+    return failure
 
 
 def _retries(candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float) -> Generator[Step, Result, End]:

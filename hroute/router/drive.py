@@ -6,11 +6,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from hroute.errors import HrouteError
 from hroute.providers.protocol import Plugin
-from hroute.router.attempts import Broken, Call, Commit, End, Result, Step, Wait
+from hroute.router.attempts import Broken, Call, Commit, End, Load, Result, Step, Wait
 from hroute.router.stream import aopen_stream, apass_on, failure_of, open_stream, pass_on
 from hroute.terms.clock import Clock
 from hroute.terms.message import Event, Reply
+from hroute.terms.outcome import Failure, Outcome
 
 Steps = Generator[Step, Result, End]
 Send = Callable[[Call], Result]
@@ -55,6 +57,23 @@ def asender(plugins: Plugins) -> ASend:
     return send
 
 
+def loaded(ready: Callable[[], None]) -> Failure | None:
+    """Make a plugin ready, or say why it cannot be: its package is missing, say."""
+    try:
+        ready()
+    except Exception as error:
+        told = error.message if isinstance(error, HrouteError) else f"its plugin failed with {type(error).__name__}"
+        return Failure(Outcome.CAPABILITY, told, code="plugin")
+    return None
+
+
+async def aloaded(ready: Callable[[], None]) -> Failure | None:
+    """`loaded` in a thread: the other tasks of the loop go on while an SDK is imported."""
+    from asyncio import to_thread
+
+    return await to_thread(loaded, ready)
+
+
 def drive(steps: Steps, send: Send, clock: Clock) -> End:
     """Run the ladder to its end."""
     driver = drive_stream(steps, send, clock)
@@ -83,6 +102,8 @@ def drive_stream(steps: Steps, send: Send, clock: Clock) -> Generator[Event, Non
         while True:
             try:
                 match step:
+                    case Load(ready):
+                        result = loaded(ready)
                     case Wait(seconds, bell):
                         clock.sleep(seconds, bell)
                         result = None
@@ -107,6 +128,8 @@ async def adrive_stream(steps: Steps, send: ASend, clock: Clock, ending: Ending)
         while True:
             try:
                 match step:
+                    case Load(ready):
+                        result = await aloaded(ready)
                     case Wait(seconds, bell):
                         await clock.asleep(seconds, bell)
                         result = None

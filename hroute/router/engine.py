@@ -98,6 +98,7 @@ class Engine:
         self._observe = observe
         self._scans = BlockCache()
         self._plugins: dict[str, Plugin] = {}
+        self._warm: set[str] = set()
         self._lock = threading.Lock()
 
     def decide(
@@ -237,6 +238,7 @@ class Engine:
             budget=self.policy.attempts if rule.attempts is None else rule.attempts,
             stream=stream,
             own_params=bool(rule.params),
+            load=self._unready,
             gates=gates,
             observe=self._observe,
         )
@@ -257,6 +259,19 @@ class Engine:
             with self._lock:
                 found = self._plugins.setdefault(name, self._plugins.get(name) or self._load(name))
         return found
+
+    def _unready(self, candidate: Candidate) -> Callable[[], None] | None:
+        """What has to be done before the plugin of `candidate` is called for the first time."""
+        name = candidate.provider.plugin
+        if self.stand_in is not None or name in self._warm:
+            return None
+
+        def ready() -> None:
+            if (warm := getattr(self._plugin(name), "warm", None)) is not None:
+                warm()
+            self._warm.add(name)
+
+        return ready
 
     def _drop_plugins(self) -> list[Plugin]:
         with self._lock:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hroute.errors import UsageError
 from hroute.providers.protocol import Capabilities, Target
 from hroute.router import egress
 from hroute.router.attempts import Accepted, Attempt, Broken, End, Log, Move, Terms, attempts
@@ -150,6 +151,27 @@ def test_one_deadline_covers_the_whole_chain() -> None:
     run(ABC, fake, deadline=20.0)
     assert fake.clock.now() <= 20.0
     assert [round(target.total, 3) for _, target, _ in fake.calls] == [20.0, 11.875, 3.875]
+
+
+def test_making_a_plugin_ready_is_no_latency_of_its_provider_and_no_part_of_the_deadline() -> None:
+    fake = FakePlugin()
+    _, log = run(ABC, fake, deadline=1.0, load=lambda _: lambda: fake.clock.advance(2.0))
+    assert fake.called == ["a"]
+    assert log.attempts[0].latency_ms == pytest.approx(100)
+    assert fake.calls[0][1].total == 1.0
+
+
+def test_a_plugin_that_cannot_be_made_ready_is_passed_over() -> None:
+    def broken() -> None:
+        raise UsageError("plugin `a` needs the Python package `x`, which is not installed")
+
+    fake = FakePlugin()
+    end, log = run(ABC, fake, load=lambda candidate: broken if candidate.name == "a" else None)
+    assert isinstance(end, Accepted)
+    assert fake.called == ["b"]
+    assert [a.outcome for a in log.attempts] == [Outcome.CAPABILITY, Outcome.OK]
+    assert log.attempts[0].failure is not None
+    assert "package `x`" in log.attempts[0].failure.message
 
 
 def test_a_wait_that_would_outlast_the_deadline_is_not_waited() -> None:
