@@ -10,7 +10,7 @@ from typing import Any
 
 from hroute.errors import RequestError
 from hroute.router.answer import Answer
-from hroute.router.attempts import Call, Commit, End, Opened, Wait
+from hroute.router.attempts import Call, Commit, End, Load, Opened, Wait
 from hroute.router.engine import Engine, Run
 from hroute.terms.clock import VirtualClock
 from hroute.terms.message import Reply, TextDelta
@@ -90,6 +90,9 @@ class Crowd:
             self._end(visitor, stop.value)
             return
         match step:
+            case Load(ready):
+                ready()
+                self._step(visitor, None)
             case Wait():
                 self._wait(visitor, step)
             case Call():
