@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Literal
 
-from hroute.router.signals.pii import Place
+from hroute.router.signals.scanner import Place
 from hroute.terms.message import Message, Part, Request, Text, Thinking, ToolResult, ToolUse, Unread
 from hroute.terms.pattern import encode
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from hroute.router.signals.blocks import Block, BlockCache, Where, scanned
-from hroute.router.signals.pii import Place
+from hroute.router.signals.scanner import Place
 from hroute.schema.policy import SignalSettings
 from hroute.terms.signal import ABSENT, UNSPECIFIED, Value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from hroute.router.signals.blocks import BlockCache, blocks, leaves
-from hroute.router.signals.pii import Place
+from hroute.router.signals.scanner import Place
 from hroute.terms.message import Message, Request, Text, Thinking, Tool, ToolResult, ToolUse, Unread
 
 WHOLE = Request(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hroute.router.signals import extract as extracting
 from hroute.router.signals.extract import BlockCache, Detectors, Extraction
-from hroute.router.signals.pii import Place
+from hroute.router.signals.scanner import Place
 from hroute.schema.policy import Policy
 from hroute.terms.message import Message, Request, Text, Tool, ToolResult, ToolUse, Unread, prompt
 from hroute.terms.signal import ABSENT, SIGNALS, Kind, Value

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hroute.router.signals import pii
-from hroute.router.signals.pii import MOST, PiiScanner
+from hroute.router.signals import scanner as scanners
+from hroute.router.signals.pii import pii_scanner
+from hroute.router.signals.scanner import MOST, TextScanner
 from hroute.terms.pattern import PatternError
 from hroute.terms.signal import IMPERSONAL_KINDS, PII_KINDS
 
-SCANNER = PiiScanner(PII_KINDS)
+SCANNER = pii_scanner(PII_KINDS)
 
 
-def found(text: str, scanner: PiiScanner = SCANNER) -> list[tuple[str, str]]:
+def found(text: str, scanner: TextScanner = SCANNER) -> list[tuple[str, str]]:
     return [(p.kind, text[p.start : p.end]) for p in scanner.scan(text) if p.kind not in ("date", "url")]
 
 
@@ -175,11 +176,11 @@ def test_links_and_dates_are_kinds_of_their_own() -> None:
 
 
 def test_only_the_kinds_asked_for_are_looked_for() -> None:
-    assert found("jane@x.com 078-05-1120", PiiScanner(["email"])) == [("email", "jane@x.com")]
+    assert found("jane@x.com 078-05-1120", pii_scanner(["email"])) == [("email", "jane@x.com")]
 
 
 def test_values_that_the_policy_allows_are_nothing() -> None:
-    scanner = PiiScanner(PII_KINDS, allow=["4111 1111 1111 1111", "@example.com"])
+    scanner = pii_scanner(PII_KINDS, allow=["4111 1111 1111 1111", "@example.com"])
     assert found("4111-1111-1111-1111 or 4111111111111111, jane@EXAMPLE.com", scanner) == []
     assert found("5555555555554444, jane@notexample.com", scanner) == [
         ("payment_card", "5555555555554444"),
@@ -188,28 +189,28 @@ def test_values_that_the_policy_allows_are_nothing() -> None:
 
 
 def test_kinds_of_the_policys_own_are_found_by_their_pattern() -> None:
-    scanner = PiiScanner(PII_KINDS, custom=[("employee", r"\bEMP-(?:\d{5})\b")])
+    scanner = pii_scanner(PII_KINDS, custom=[("employee", r"\bEMP-(?:\d{5})\b")])
     assert found("ask EMP-12345", scanner) == [("employee", "EMP-12345")]
 
 
 def test_a_custom_pattern_that_is_no_re2_is_an_error_and_not_a_silent_miss() -> None:
     with pytest.raises(PatternError):
-        PiiScanner((), custom=[("x", "(?=a)")]).scan("a")
+        pii_scanner((), custom=[("x", "(?=a)")]).scan("a")
 
 
 def test_scanners_that_look_for_other_things_have_another_version() -> None:
     versions = {
-        PiiScanner(PII_KINDS).version,
-        PiiScanner(["email"]).version,
-        PiiScanner(PII_KINDS, allow=["x"]).version,
-        PiiScanner(PII_KINDS, custom=[("a", "b")]).version,
+        pii_scanner(PII_KINDS).version,
+        pii_scanner(["email"]).version,
+        pii_scanner(PII_KINDS, allow=["x"]).version,
+        pii_scanner(PII_KINDS, custom=[("a", "b")]).version,
     }
     assert len(versions) == 4
-    assert PiiScanner(PII_KINDS).version == PiiScanner(PII_KINDS).version
+    assert pii_scanner(PII_KINDS).version == pii_scanner(PII_KINDS).version
 
 
 def test_one_detector_reports_a_bounded_number_of_places() -> None:
-    assert len(PiiScanner(["email"]).scan("a@b.co " * 10_000)) == MOST
+    assert len(pii_scanner(["email"]).scan("a@b.co " * 10_000)) == MOST
 
 
 def test_detectors_look_at_each_candidate_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,11 +226,11 @@ def test_detectors_look_at_each_candidate_once(monkeypatch: pytest.MonkeyPatch) 
                 yield candidate
 
         with monkeypatch.context() as patch:
-            patch.setattr(pii, "candidates", counting)
+            patch.setattr(scanners, "candidates", counting)
             SCANNER.scan("4111-1111-1111-1112 1234567890 " * copies)
         return count
 
-    original = pii.candidates
+    original = scanners.candidates
     assert 0 < work(4_000) <= 4 * work(1_000) + 100
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hroute.router.signals.secrets import SECRETS, entropy
+from hroute.router.signals.kinds.drawn import drawn, entropy, of_words
+from hroute.router.signals.secrets import SECRETS
 
 
 def kinds(text: str) -> set[str]:
@@ -39,6 +40,20 @@ def joined(*pieces: str) -> str:
         ("password", "DB_PASSWORD=s3cr3t!pw"),
         ("assigned_secret", joined("api_key: ", "a8f5f167f44f4964e6c998dee827110c")),
         ("assigned_secret", joined('client_secret = "', 'Zx9-kQ2_vB7nM4pL8sT1"')),
+        ("assigned_secret", joined("shodan SECRET ", "q7w8e9r0t1y2u3i4o5p6a7s8")),
+        ("assigned_secret", joined("squarespace-secret-", "123e4567-e89b-12d3-a456-426614174000")),
+        ("assigned_secret", joined("weather_key = ", "b9dgkd4atdrm1tl7mdsrciiijh087fp3c58")),
+        ("assigned_secret", joined("chart = ", "Z1VuI6jJ_fwA4MxLF4sFz7drsDOEW05p")),
+        ("assigned_secret", joined("the value is ", "2e11kyDIiLGCGkHX7pAdSvKuqrEcZtYf82HrSVZxCZ")),
+        ("password", "pw:dipPr129Gg!"),
+        ("password", "mysql -u root --password Sne3sd8AZjq"),
+        ("password", "CREATE USER x IDENTIFIED BY 'visFBPayAKq';"),
+        ("password", 'os.environ.get("PASSWORD") or "at5G6zi!m"'),
+        ("password", 'def connect(passwd: str = "cq2tPr1a2"):'),
+        ("password", 'curl_easy_setopt(c, CURLOPT_PASSWORD, "KiASRCRiGFLPDiIdZZLBXaNz");'),
+        ("sentry_dsn", joined("https://", "0123456789abcdef0123456789abcdee", "@o1.ingest.sentry.io")),
+        ("platform_token", joined("sbp_", "abcd1234efgh5678ijkl9012mnop3456qrst7890")),
+        ("registry_token", joined("rubygems_", "123abc01a15f32b0be0103de4c9b3dcb3f2fea0f")),
     ],
 )  # fmt: skip
 def test_a_credential_is_found(kind: str, text: str) -> None:
@@ -64,6 +79,19 @@ def test_a_credential_is_found(kind: str, text: str) -> None:
         "commit 9bbee4b1c0d5f167f44f4964e6c998dee827110c",
         "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkq",
         "secret_access_key",
+        'slots = ("username", "password", "host_name2", "query")',
+        "'pass', 'raise', 'passed', 'skipped', 'bandpass', 'lowpass'",
+        'result = {"failed": failed, "passed": passed, "skipped": skipped}',
+        "token_type = draft201909_type_checker",
+        "key: BetaAsyncAbstractComputerToolset20260801",
+        '"id": "toolu_01D7FLrfh4GYq7yT1ULFeyMV"',
+        "see https://github.com/python/cpython/issues/145331 and /usr/lib/python3.11/site-packages/numpy",
+        "alphabet = 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        "integrity sha512-9f71c52d839b5cd527645e42b5134f8b9f71c52d",
+        "cache_key = 123e4567-e89b-12d3-a456-426614174000",
+        "glyph-orientation-vertical, sk-something-without-any-number",
+        "password[0], auth=(user, password=auth[1])",
+        "The tokenizer splits text into tokens; the key insight of internationalization2 is patience",
         "",
     ],
 )
@@ -81,6 +109,20 @@ def test_the_place_of_the_value_is_reported_and_nothing_of_its_text() -> None:
 def test_entropy_tells_a_random_value_from_a_word() -> None:
     assert entropy("aaaaaaaa") == 0
     assert entropy("a8f5f167f44f4964e6c998dee827110c") > 3 > entropy("banana")
+
+
+def test_names_are_of_words_and_keys_are_drawn() -> None:
+    for name in (
+        "Draft201909Validator",
+        "my_storage_account123",
+        "python3.11",
+        "X25519PrivateKey",
+        "a-long-hyphenated-name",
+    ):
+        assert of_words(name)
+        assert not drawn(name)
+    for key in ("a1b2c3d4e5f6g7h8i9j0", "KWcZQBfQGS20sq4oFSnmUj", "abcdefghijklmnopqrstuvwxyz123456"):
+        assert drawn(key)
 
 
 @given(st.text(alphabet=st.characters(categories=None)))
