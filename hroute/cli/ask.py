@@ -71,7 +71,7 @@ def ask(
         raise UsageError(
             "--queue is not offered yet: nothing was sent", help="leave it out; a failed request can be sent again"
         )
-    shape = None if json_schema is None else _shape(json_schema)
+    shape = None if json_schema is None else shape_of(json_schema)
     asked = request.read(
         prompt, files, system=system, session=session, cost_center=cost_center, signals=signals, max_tokens=max_tokens
     )
@@ -107,7 +107,7 @@ def _script(file: str) -> Script:
     return read_script(file)
 
 
-def _shape(file: str) -> dict[str, Any]:
+def shape_of(file: str) -> dict[str, Any]:
     text = request.read_file(file)
     try:
         found = json.loads(text)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from hroute.ledger import prices
 from hroute.schema.policy import Policy, Provider
 from hroute.terms.money import Price
 from hroute.terms.usage import Usage
+
+if TYPE_CHECKING:
+    from hroute.router.attempts import Attempt
 
 SECONDS_PER_HOUR = 3600
 
@@ -46,3 +51,15 @@ def estimate(policy: Policy, provider: Provider | str, prompt_tokens: int, outpu
     """
     target = policy.providers[provider] if isinstance(provider, str) else provider
     return cost_of(target, Usage(input=prompt_tokens, output=output_tokens))
+
+
+def bill(policy: Policy, attempts: Iterable[Attempt]) -> tuple[Usage, int | None]:
+    """Tokens and nano-dollars of all calls of a request, those without an answer too; None where a price is not known."""
+    usage, total = Usage(), 0
+    known = True
+    for attempt in attempts:
+        if attempt.usage is not None:
+            usage += attempt.usage
+            cost = cost_of(policy.providers[attempt.provider], attempt.usage, seconds=attempt.latency_ms / 1000)
+            known, total = known and cost is not None, total + (cost or 0)
+    return usage, total if known else None
