@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from hroute.providers.programs import process
 from hroute.providers.programs.claude import Claude
 from hroute.providers.programs.codex import Codex
 from hroute.providers.programs.plain import Plain
-from hroute.providers.programs.process import Ended, Start, TooMuch
+from hroute.providers.programs.process import Start, TooMuch
 from hroute.providers.programs.profile import Profile
+from hroute.providers.programs.terms import OPTIONS, profile_name
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.stainless import with_params
 from hroute.terms.message import Done, Event, Reply, Request, TextDelta
@@ -32,6 +33,8 @@ PROFILES: Final[Mapping[str, Profile]] = {profile.name: profile for profile in (
 KEEPS: Final = ("PATH", "HOME", "USER", "LOGNAME")
 """Variables of our environment that every program gets: where programs are, and whose home holds a login."""
 
+FIXED: Final = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", "NO_COLOR": "1"}
+
 MOST_OUTPUT: Final = 16 * 1024 * 1024
 """Bytes of an answer that are read."""
 
@@ -40,16 +43,16 @@ class CommandPlugin:
     """`command:` of the policy, run once a call. `environ` stands for our own environment."""
 
     name = "command"
-    capabilities = Capabilities(tools=False, images=False, json_schema=False, stream=False, needs_key=False)
+    capabilities = Capabilities(
+        tools=False, images=False, json_schema=False, stream=False, needs_key=False, options=OPTIONS
+    )
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
 
     def send(self, target: Target, request: Request, permit: Permit) -> Reply:
         permit.spend(target.name)
-        profile, made = _prepared(target, request)
-        with _mapped(), self._start(profile, target, made) as start:
-            return _whole(profile.reply(target, made, process.run(start)))
+        return self._send(target, request)
 
     def stream(self, target: Target, request: Request, permit: Permit) -> Iterator[Event]:
         """The answer in one piece: what a client shows while it works is not its answer."""
@@ -58,71 +61,62 @@ class CommandPlugin:
 
     async def asend(self, target: Target, request: Request, permit: Permit) -> Reply:
         permit.spend(target.name)
-        profile, made = _prepared(target, request)
-        with _mapped(), self._start(profile, target, made) as start:
-            return _whole(profile.reply(target, made, await process.arun(start)))
+        return await self._asend(target, request)
 
     def astream(self, target: Target, request: Request, permit: Permit) -> AsyncIterator[Event]:
         permit.spend(target.name)
         return self._astream(target, request)
 
+    def _send(self, target: Target, request: Request) -> Reply:
+        profile, made = _prepared(target, request)
+        with _mapped(), self._start(profile, target, made) as start:
+            return _whole(profile.reply(target, made, process.run(start)))
+
+    async def _asend(self, target: Target, request: Request) -> Reply:
+        profile, made = _prepared(target, request)
+        with _mapped(), self._start(profile, target, made) as start:
+            return _whole(profile.reply(target, made, await process.arun(start)))
+
     def _stream(self, target: Target, request: Request) -> Iterator[Event]:
-        yield from _events(self.send(target, request, _Spent()))
+        yield from _events(self._send(target, request))
 
     async def _astream(self, target: Target, request: Request) -> AsyncIterator[Event]:
-        for event in _events(await self.asend(target, request, _Spent())):
+        for event in _events(await self._asend(target, request)):
             yield event
 
     @contextmanager
     def _start(self, profile: Profile, target: Target, request: Request) -> Iterator[Start]:
         """Everything that a run needs, in a folder of its own that is removed afterwards."""
-        passed = target.options.get("env", ())
-        env = {name: self._environ[name] for name in (*KEEPS, *profile.keeps, *passed) if name in self._environ}
-        with tempfile.TemporaryDirectory(prefix="hroute-", ignore_cleanup_errors=True) as made:
+        names = (*KEEPS, *profile.keeps, *target.options.get("env", ()))
+        env = {name: self._environ[name] for name in names if name in self._environ}
+        program = _program(target, env.get("PATH"))
+        with TemporaryDirectory(prefix="hroute-", ignore_cleanup_errors=True) as made:
             folder = Path(made)
             empty = folder / "empty"
             empty.mkdir()
             call = profile.call(target, request, folder)
-            env |= {"LANG": "C.UTF-8", "TERM": "dumb", "NO_COLOR": "1", "PWD": str(empty), "TMPDIR": made, **call.env}
-            argv = (_program(target, env.get("PATH")), *target.command[1:], *call.arguments)
+            env |= {**FIXED, "PWD": str(empty), "TMPDIR": made, **call.env}
+            argv = (program, *target.command[1:], *call.arguments)
             yield Start(argv, call.stdin.encode("utf-8", "replace"), env, empty, target.total, MOST_OUTPUT)
-
-
-class _Spent:
-    """The permit of a call that has spent its own."""
-
-    provider = ""
-
-    def spend(self, provider: str) -> None:
-        return None
-
-
-def profile_of(target: Target) -> Profile:
-    """The profile that the policy names, else that of the program's name, else text. Raises ProviderError."""
-    named = target.options.get("profile")
-    if named is None:
-        named = Path(target.command[0]).name if target.command else "text"
-        return PROFILES.get(named, PROFILES["text"])
-    if named not in PROFILES:
-        raise _unusable(f"plugin command has no profile `{named}`", "unknown_profile")
-    return PROFILES[named]
 
 
 def _prepared(target: Target, request: Request) -> tuple[Profile, Request]:
     if not target.command:
-        raise _unusable("the policy names no `command`", "no_command")
-    profile = profile_of(target)
-    return profile, with_params("command", profile.params, target, replace(request, stream=False))
+        raise ProviderError(Failure(Outcome.CAPABILITY, "the policy names no `command`", code="no_command"))
+    name = profile_name(target.command, target.options)
+    if name not in PROFILES:
+        raise ProviderError(Failure(Outcome.CAPABILITY, f"plugin command has no profile `{name}`", code="no_profile"))
+    return PROFILES[name], with_params("command", PROFILES[name].params, target, replace(request, stream=False))
 
 
 def _program(target: Target, path: str | None) -> str:
-    """Where the program is. One that is not there is a `credential` failure: as with a model that is gone, trying again
+    """Where the program is. One that is not there is a `credential` failure, as a model that is gone is: trying again
     does not help, and the provider is of no use until somebody acts."""
     found = shutil.which(target.command[0], path=path)
     if found is None:
-        said = f"the program `{target.command[0]}` is not installed, or not in $PATH"
+        said = f"the program `{Path(target.command[0]).name}` is not installed, or not in $PATH"
         raise ProviderError(Failure(Outcome.CREDENTIAL, said, code="not_installed"))
-    return found
+    return os.path.abspath(found)
 
 
 def _whole(reply: Reply) -> Reply:
@@ -145,17 +139,7 @@ def _mapped() -> Iterator[None]:
     except TimeoutError:
         raise ProviderError(Failure(Outcome.TIMEOUT, "the program did not answer in time", code="total")) from None
     except TooMuch:
-        raise ProviderError(
-            Failure(Outcome.BAD_CONTENT, "the program wrote more than is read", code="too_much")
-        ) from None
+        raise ProviderError(Failure(Outcome.BAD_CONTENT, "the program wrote too much", code="too_much")) from None
     except OSError as error:
-        raise ProviderError(
-            Failure(Outcome.TRANSPORT, "the program cannot be started", code=type(error).__name__)
-        ) from None
-
-
-def _unusable(said: str, code: str) -> ProviderError:
-    return ProviderError(Failure(Outcome.CAPABILITY, said, code=code))
-
-
-__all__ = ["PROFILES", "CommandPlugin", "Ended", "profile_of"]
+        said = "the program cannot be started"
+        raise ProviderError(Failure(Outcome.TRANSPORT, said, code=type(error).__name__)) from None

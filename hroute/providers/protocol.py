@@ -43,7 +43,7 @@ class Permit(Protocol):
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a plugin can carry, known without importing its SDK. `in_process`: without an address it runs in this
-    process and sends nothing anywhere."""
+    process and sends nothing anywhere. `options` is the JSON Schema of a provider's `options:`; None: it takes none."""
 
     tools: bool = True
     images: bool = True
@@ -54,6 +54,7 @@ class Capabilities:
     default_base_url: str | None = None
     in_process: bool = False
 
+    options: Mapping[str, Any] | None = field(default=None, hash=False)
 
 class ProviderError(Exception):
     """A call that failed, already mapped to an outcome. Raised by `send` and by the iteration of `stream`."""

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hroute.errors import UsageError
+from hroute.providers.programs.terms import OPTIONS
 from hroute.providers.protocol import Capabilities, Plugin
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _BUILT_IN: Final[dict[str, tuple[str, Capabilities]]] = {
     ),
     "command": (
         "hroute.providers.command:CommandPlugin",
-        Capabilities(tools=False, images=False, json_schema=False, stream=False, needs_key=False),
+        Capabilities(tools=False, images=False, json_schema=False, stream=False, needs_key=False, options=OPTIONS),
     ),
     "sandbox": (
         "hroute.providers.sandbox.provider:SandboxPlugin",

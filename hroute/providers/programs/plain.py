@@ -22,7 +22,14 @@ class Plain:
     params: frozenset[str] = frozenset()
 
     def call(self, target: Target, request: Request, folder: Path) -> Call:
-        return Call((), prompt.whole(request, system=True))
+        env = {}
+        if target.api_key:
+            name = target.options.get("key_env")
+            if not isinstance(name, str):
+                said = "`options: {key_env: NAME}` has to say which variable the key goes into"
+                raise ProviderError(Failure(Outcome.CREDENTIAL, said, code="no_key_env"))
+            env[name] = target.api_key
+        return Call((), prompt.whole(request, system=True), env)
 
     def reply(self, target: Target, request: Request, ended: Ended) -> Reply:
         """Exit code 0 is an answer, anything else a failure. Nothing counts tokens: they are reckoned from bytes."""

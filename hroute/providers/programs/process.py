@@ -80,8 +80,9 @@ async def arun(start: Start) -> Ended:
             watch = loop.add_writer if fd == exchange.stdin else loop.add_reader
             watch(fd, ready.set)
         while not exchange.over():
+            wait = min(exchange.tick, _left(until))
             with suppress(TimeoutError):
-                await wait_for(ready.wait(), min(exchange.tick, _left(until)))
+                await wait_for(ready.wait(), wait)
             ready.clear()
             for fd in exchange.step():
                 _forget(loop, exchange, fd)

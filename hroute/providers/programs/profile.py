@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from hroute.providers.outcomes import NO_CREDIT, TOO_LONG, Row, failure, outcome_of
+from hroute.providers.outcomes import TOO_LONG, Row, outcome_of
 from hroute.providers.programs.process import Ended
+from hroute.providers.programs.resets import seconds_until
 from hroute.providers.protocol import ProviderError, Target
 from hroute.terms.message import Reply, Request
 from hroute.terms.outcome import Failure, Outcome
@@ -40,33 +41,36 @@ class Profile(Protocol):
 
 ROWS: Final = (
     Row(Outcome.CAPABILITY, words=(*TOO_LONG, "ran out of room")),
-    Row(Outcome.CREDENTIAL, words=NO_CREDIT),
-    Row(Outcome.CAPACITY, words=("usage limit", "hit your", "limit reached", "rate limit", "too many requests", "quota exceeded", "overloaded", "high demand", "at capacity")),
-    Row(Outcome.CREDENTIAL, words=("not logged in", "/login", "codex login", "invalid api key", "unauthorized", "sign in", "log in", "oauth", "authenticat", "does not exist", "may not exist")),
-    Row(Outcome.TRANSPORT, words=("unable to connect", "connection", "error sending request", "network error", "dns error")),
+    Row(Outcome.CREDENTIAL, words=("unknown option", "unexpected argument", "unrecognized subcommand")),
+    Row(Outcome.CAPACITY, words=("usage limit", "hit your", "limit reached", "out of usage", "rate limit", "too many requests", "quota exceeded", "overloaded", "at capacity")),
+    Row(Outcome.CREDENTIAL, words=("not logged in", "/login", "codex login", "invalid api key", "unauthorized", "sign in", "log in", "oauth", "authenticat")),
+    Row(Outcome.CREDENTIAL, words=("does not exist", "may not exist", "not supported when using", "does not have access", "credit balance")),
+    Row(Outcome.TRANSPORT, words=("unable to connect", "connection", "error sending request", "stream disconnected", "network error", "dns error")),
 )  # fmt: skip
 """What the clients say, where they give no status. A plan's spent quota is a limit: it comes back by itself."""
 
-
-def failed(status: int | None, message: str, *, rows: Iterable[Row] = (), wait: float | None = None) -> ProviderError:
-    """The failure behind a client's `message`, which is read here and quoted nowhere. `wait` is in seconds."""
-    outcome = outcome_of((*rows, *ROWS), None, (), message) if status is None else outcome_of(rows, status, (), message)
-    made = failure(outcome, status, (), {})
-    return ProviderError(
-        Failure(
-            made.outcome,
-            f"the client says: {_MEANING.get(outcome, outcome)}" if status is None else made.message,
-            status,
-            None,
-            wait,
-        )
-    )
-
-
 _MEANING: Final = {
     Outcome.CAPABILITY: "the prompt does not fit",
-    Outcome.CREDENTIAL: "not logged in, or not for this model",
+    Outcome.CREDENTIAL: "it is not logged in, too old, or not allowed to use this model",
     Outcome.CAPACITY: "a limit of the plan is reached",
     Outcome.TRANSPORT: "its vendor cannot be reached",
-    Outcome.SERVER: "it failed",
+    Outcome.TIMEOUT: "its vendor did not answer in time",
+    Outcome.CALLER_FAULT: "its vendor does not take the request",
 }
+
+
+def failed(message: str, status: int | None = None, codes: tuple[str, ...] = ()) -> ProviderError:
+    """The failure behind a client's `message`, which is read here and quoted nowhere. `status` is its vendor's."""
+    outcome = outcome_of(ROWS if status is None else PLAN, status, codes, message)
+    wait = seconds_until(message) if outcome is Outcome.CAPACITY else None
+    said = f"the client says that {_MEANING.get(outcome, 'it failed')}"
+    return ProviderError(Failure(outcome, f"{said} ({status})" if status else said, status, None, wait))
+
+
+PLAN: Final = (
+    Row(Outcome.CAPABILITY, words=TOO_LONG),
+    Row(Outcome.CAPACITY, 400, words=("usage limits",)),
+    Row(Outcome.CAPACITY, 403, words=("usage limit",)),
+    Row(Outcome.CAPACITY, 429),
+)
+"""Rows before a status: a plan's quota is no spent credit, whatever the vendor's gateway makes of it."""

@@ -18,18 +18,22 @@ def whole(request: Request, *, system: bool) -> str:
     (capability) for what a text cannot carry: images, documents, tools.
     """
     if request.tools:
-        raise ProviderError(Failure(Outcome.CAPABILITY, "a command-line client takes no tools", code="tools"))
+        raise _lacks("tools", "tools")
     turns = [(message, "\n".join(_words(message))) for message in with_files(request)]
-    pieces = [f"<instructions>\n{request.system}\n</instructions>"] if system and request.system else []
-    context = [text for message, text in turns if message.context]
     spoken = [(message, text) for message, text in turns if not message.context and text]
-    pieces += context
-    if len(spoken) == 1 and spoken[0][0].role == "user":
+    pieces = [f"<instructions>\n{request.system}\n</instructions>"] if system and request.system else []
+    pieces += [text for message, text in turns if message.context]
+    if len(spoken) == 1 and spoken[0][0].role == "user" and not _is_command(spoken[0][1]):
         pieces.append(spoken[0][1])
     else:
         pieces += [f"<{message.role}>\n{text}\n</{message.role}>" for message, text in spoken]
-        pieces.append("The conversation so far stands above. Answer its last user turn.")
+        pieces.append("Answer the last user turn above.")
     return "\n\n".join((*pieces, *_format(request)))
+
+
+def _is_command(text: str) -> bool:
+    """Whether a client would take the text for a command of its own (`/compact`, `!ls`) instead of asking its model."""
+    return text.lstrip().startswith(("/", "!"))
 
 
 def _words(message: Message) -> Iterator[str]:
@@ -37,10 +41,12 @@ def _words(message: Message) -> Iterator[str]:
         if isinstance(part, Text):
             yield part.text
         elif not isinstance(part, Thinking):  # a model's own notes are no part of what was said
-            what = type(part).__name__
-            raise ProviderError(
-                Failure(Outcome.CAPABILITY, f"a command-line client takes text only ({what})", code="parts")
-            )
+            raise _lacks("text only", "parts")
+
+
+def _lacks(what: str, code: str) -> ProviderError:
+    said = "takes no tools" if what == "tools" else "takes text only, no images, documents or calls of tools"
+    return ProviderError(Failure(Outcome.CAPABILITY, f"a command-line client {said}", code=code))
 
 
 def _format(request: Request) -> Iterator[str]:
