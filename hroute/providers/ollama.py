@@ -37,7 +37,7 @@ EXCEPTIONS: Final = {
 }
 
 PARAMS: Final = frozenset(
-    {"temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "stop", "num_ctx", "effort", "thinking", "keep_alive"}
+    {"temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "stop", "num_ctx", "effort", "thinking", "keep_alive", "logprobs"}
 )  # fmt: skip
 
 BUCKETS: Final = (2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
@@ -92,7 +92,9 @@ class OllamaPlugin:
     """Ollama's `/api/chat`. `keep_alive` and `num_ctx` may stand in a provider's `params`."""
 
     name = "ollama"
-    capabilities = Capabilities(thinking=True, needs_key=False, default_base_url="http://127.0.0.1:11434")
+    capabilities = Capabilities(
+        thinking=True, needs_key=False, default_base_url="http://127.0.0.1:11434", logprobs=True
+    )
 
     def __init__(self) -> None:
         self._clients: dict[object, Any] = {}

@@ -46,14 +46,14 @@ EXCEPTIONS: Final = {
 }
 
 PARAMS: Final = frozenset(
-    {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop", "effort", "tool_choice",
+    {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop", "effort", "logprobs", "tool_choice",
      "parallel_tool_calls", "metadata", "service_tier"}
 )  # fmt: skip
 
 
 class OpenAIPlugin(StainlessPlugin):
     name = "openai"
-    capabilities = Capabilities(default_base_url=OWN_ADDRESS)
+    capabilities = Capabilities(default_base_url=OWN_ADDRESS, logprobs=True)
     rows = ROWS
     exceptions = EXCEPTIONS
     params = PARAMS

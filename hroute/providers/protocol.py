@@ -51,10 +51,11 @@ class Capabilities:
     json_schema: bool = True
     stream: bool = True
     needs_key: bool = True
+    logprobs: bool = False  # reports the probabilities of its tokens where `Request.params["logprobs"]` asks for them
     default_base_url: str | None = None
     in_process: bool = False
-
     options: Mapping[str, Any] | None = field(default=None, hash=False)
+
 
 class ProviderError(Exception):
     """A call that failed, already mapped to an outcome. Raised by `send` and by the iteration of `stream`."""

@@ -26,11 +26,11 @@ _BUILT_IN: Final[dict[str, tuple[str, Capabilities]]] = {
     ),
     "openai": (
         "hroute.providers.openai:OpenAIPlugin",
-        Capabilities(default_base_url="https://api.openai.com/v1"),
+        Capabilities(default_base_url="https://api.openai.com/v1", logprobs=True),
     ),
     "ollama": (
         "hroute.providers.ollama:OllamaPlugin",
-        Capabilities(thinking=True, needs_key=False, default_base_url="http://127.0.0.1:11434"),
+        Capabilities(thinking=True, needs_key=False, default_base_url="http://127.0.0.1:11434", logprobs=True),
     ),
     "command": (
         "hroute.providers.command:CommandPlugin",

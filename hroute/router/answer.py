@@ -86,7 +86,7 @@ def escalation(
         return None
     if observed:
         return Reason.OBSERVED
-    failed = [a.outcome for a in attempts if a.provider == named]
+    failed = [a.outcome for a in attempts if a.provider == named and a.role == "answer"]
     if failed:
         return _CAUSE.get(failed[-1], Reason.OUTAGE)
     reasons = [REASON[s.why] for s in skipped if s.provider == named]
@@ -101,10 +101,12 @@ def error_of(
     skipped: Sequence[Skipped],
     end: End,
     found: Callable[[], str] = str,
+    seconds: Iterable[Candidate] = (),
 ) -> RequestError:
     """The error that a request without an answer ends with, in the order of SEMANTICS 3.6. `found` says which personal
-    data was found and where, for a refusal; never the data itself."""
-    known = {candidate.name: candidate for candidate in plan.candidates}
+    data was found and where, for a refusal; never the data itself. `seconds` are those outside the chain who were asked
+    to confirm or to judge."""
+    known = {candidate.name: candidate for candidate in (*seconds, *plan.candidates)}
     stayed = all(known[a.provider].where == "machine" for a in attempts)
     held = guard.held() if stayed else ()
     forbidden = [*skipped, *(_kept_out(guard, plan, held) if held else ())]
@@ -177,14 +179,15 @@ def _place(span: Span | None) -> str:
 
 def _tried(attempts: Sequence[Attempt], known: Mapping[str, Candidate]) -> list[str]:
     lines = []
-    for name, group in groupby(attempts, key=lambda a: a.provider):
+    for (name, role), group in groupby(attempts, key=lambda a: (a.provider, a.role)):
         calls = list(group)
         failure = calls[-1].failure
         target = known[name].target
         address = parse(target.base_url) if target.base_url else None
         where = f" at {address.host}{f':{address.port}' if address.port else ''}" if address else ""
         times = f" ({len(calls)} tries)" if len(calls) > 1 else ""
-        lines.append(f"tried      {name} / {target.model}{where}: {failure.message if failure else 'ok'}{times}")
+        verb = "tried" if role == "answer" else "asked"
+        lines.append(f"{verb}      {name} / {target.model}{where}: {failure.message if failure else 'ok'}{times}")
     return lines
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from hroute.providers.protocol import Permit, Target
 from hroute.router.backoff import Tries, pause
@@ -20,13 +20,16 @@ from hroute.terms.message import Event, Reply, Request
 from hroute.terms.outcome import Failure, Outcome
 from hroute.terms.usage import Usage
 
+Role = Literal["answer", "agree", "judge"]
+"""What a call was for: to answer, to confirm an answer, or to judge one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One call to one provider. `latency_ms` runs from the call to its end, `first_token_ms` to the first event that
     says something, `load_ms` is the part in which the server loaded the model, `waited_ms` what it waited for its turn
     before; `hurried`: our deadline ended it before the provider had its time. `usage` and `allowances` are what the vendor
-    counted and what it says is left, None and nothing where it said nothing."""
+    counted and what it says is left, None and nothing where it said nothing. `note` is what a reader should know besides."""
 
     provider: str
     model: str
@@ -39,6 +42,8 @@ class Attempt:
     waited_ms: float = 0.0
     hurried: bool = False
     allowances: tuple[Allowance, ...] = ()
+    role: Role = "answer"
+    note: str = ""
 
     def as_json(self) -> dict[str, Any]:
         content: dict[str, Any] = {
@@ -46,7 +51,10 @@ class Attempt:
             "model": self.model,
             "outcome": str(self.outcome),
             "latency_ms": round(self.latency_ms, 3),
+            "role": self.role,
         }
+        if self.note:
+            content["note"] = self.note
         if self.failure is not None:
             content |= {"status": self.failure.status, "code": self.failure.code}
         return content
@@ -59,6 +67,14 @@ class Accepted:
     reply: Reply
     text: str
     json: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A reply of the right form that is not kept; `again`: the same provider may be asked once more."""
+
+    failure: Failure
+    again: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +153,21 @@ class Queue(Protocol):
     ) -> Generator[Wait, Any, Leaving | Skipped]: ...
 
 
+class Doubting(Protocol):
+    """Whether an accepted reply of `candidate` may be kept. May make calls of its own by `one_call`, under other terms."""
+
+    def __call__(
+        self, candidate: Candidate, accepted: Accepted, plan: Plan, terms: Terms, log: Log, until: float
+    ) -> Generator[Step, Result, Accepted | Doubted]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What the ladder needs besides the plan: limits, the parts it calls, time and chance.
 
     `deadline` is in seconds from now to the first semantic event; `bad_limit` the replies that one provider may spoil;
-    `stream` asks for streams that are passed on at once; `queue` is passed before the gates.
+    `stream` asks for streams that are passed on at once; `queue` is passed before the gates; `doubt` has the last word
+    on what `judge` accepted; `role` is what the calls are for.
     """
 
     request_for: Callable[[Candidate], Request]
@@ -158,15 +183,19 @@ class Terms:
     load: Callable[[Candidate], Callable[[], None] | None] = lambda candidate: None  # before its first call
     gates: Sequence[Gate] = ()
     queue: Queue | None = None
+    doubt: Doubting | None = None
+    role: Role = "answer"
     observe: Callable[[Attempt | Move], None] | None = None
 
 
 @dataclass(slots=True)
 class Log:
-    """What has happened so far; the caller holds it too, so that it survives an exception."""
+    """What has happened so far; the caller holds it too, so that it survives an exception. `seconds` are those outside
+    the chain who were asked to confirm or to judge an answer."""
 
     attempts: list[Attempt] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    seconds: list[Candidate] = field(default_factory=list)
 
 
 def attempts(plan: Plan, terms: Terms, log: Log) -> Generator[Step, Result, End]:
@@ -210,14 +239,14 @@ def _retries(candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: fl
     end: End = None
     calls = bad = 0
     while True:
-        inside = yield from _enter(candidate, plan, terms, until)
-        if isinstance(inside, Skipped):
-            log.skipped.append(inside)
+        ended = yield from _kept(candidate, plan, terms, log, until)
+        if isinstance(ended, Skipped):
+            log.skipped.append(ended)
             return end
-        try:
-            ended = yield from _once(candidate, plan, terms, log, until, inside)
-        finally:
-            inside.end(None)
+        if isinstance(ended, Doubted):
+            if not ended.again:
+                return ended.failure
+            ended = ended.failure
         if not isinstance(ended, Failure):
             return ended
         end, calls, bad = ended, calls + 1, bad + (ended.outcome is Outcome.BAD_CONTENT)
@@ -226,6 +255,29 @@ def _retries(candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: fl
             return end
         if seconds > 0:
             yield Wait(seconds)
+
+
+def _kept(
+    candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float
+) -> Generator[Step, Result, Accepted | Doubted | Failure | Broken | Skipped]:
+    """One call whose reply may be kept; a stream that was passed on is past all doubt."""
+    ended = yield from one_call(candidate, plan, terms, log, until)
+    if terms.doubt is None or terms.stream or not isinstance(ended, Accepted):
+        return ended
+    return (yield from terms.doubt(candidate, ended, plan, terms, log, until))
+
+
+def one_call(
+    candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float
+) -> Generator[Step, Result, Accepted | Failure | Broken | Skipped]:
+    """One call to `candidate` past limits and gates, or who does not let it in."""
+    inside = yield from _enter(candidate, plan, terms, until)
+    if isinstance(inside, Skipped):
+        return inside
+    try:
+        return (yield from _once(candidate, plan, terms, log, until, inside))
+    finally:
+        inside.end(None)
 
 
 class _Inside:
@@ -289,6 +341,7 @@ def _once(
             waited_ms=inside.waited_ms,
             hurried=_hurried(candidate, terms, started, until),
             allowances=reply.allowances if reply else failure.allowances if failure else (),
+            role=terms.role,
         )
         log.attempts.append(attempt)
         inside.end(attempt)

@@ -16,15 +16,16 @@ from hroute.router import egress
 from hroute.router.answer import Answer, error_of, escalation, refused_by_rule
 from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Result, Step, Terms
 from hroute.router.decision import Decision
+from hroute.router.doubt import Doubt, doubts, reporting
 from hroute.router.egress import Guard
 from hroute.router.gates import Awaited, Limited, all_open, patient
 from hroute.router.health import Health
 from hroute.router.limits import Size
-from hroute.router.plan import Candidate, Down, Gate, Needs, Plan, Skipped, Surroundings, needs_of, plan
+from hroute.router.plan import Candidate, Down, Gate, Needs, Plan, Skipped, Surroundings, consider, needs_of, plan
 from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.targets import Keyring, stand_in, target_of
 from hroute.router.validate import Demand, demand, judge
-from hroute.schema.policy import Policy, Provider
+from hroute.schema.policy import Policy, Provider, Validate
 from hroute.terms.clock import Clock, Rng, SystemClock
 from hroute.terms.ids import uuid7
 from hroute.terms.locality import Locality
@@ -134,6 +135,9 @@ class Engine:
         wanted = demand(decision.rule.validate, request)
         log = Log()
         terms = self._terms(request, decision, guard, wanted, gates, stream and not wanted.holds_back)
+        if doubts(wanted.rules):
+            find = self._finder(guard, request, extraction, wanted.rules, gates)
+            terms = replace(terms, doubt=Doubt(decision.rule, request, wanted, find, _plain))
         terms = replace(terms, queue=Limited(self.health, lambda: _size(extraction)))
         steps = patient(planned, terms, log, self.health, self._all_open)
         return Run(id, request, decision, extraction, guard, planned, wanted, steps, log, terms.stream)
@@ -157,7 +161,8 @@ class Engine:
         after its commit has no answer either, what came of it was told."""
         if isinstance(end, Accepted):
             return self._answer(run, end)
-        raise error_of(run.id, run.plan, run.guard, run.log.attempts, run.skipped, end, lambda: _found(run))
+        log = run.log
+        raise error_of(run.id, run.plan, run.guard, log.attempts, run.skipped, end, lambda: _found(run), log.seconds)
 
     def partial(self, run: Run, broken: Broken) -> Answer:
         """What had come of a stream that broke, as an answer whose stop is `truncated`."""
@@ -187,7 +192,7 @@ class Engine:
                 await aclose()
 
     def _answer(self, run: Run, accepted: Accepted) -> Answer:
-        served = run.log.attempts[-1]
+        served = next(attempt for attempt in reversed(run.log.attempts) if attempt.role == "answer")
         observed = self.policy.mode == "observe"
         usage, cost = self._bill(run.log.attempts)
         return Answer(
@@ -227,8 +232,12 @@ class Engine:
         def permit(candidate: Candidate) -> Permit:
             return egress.permit(guard, candidate.provider, candidate.where)
 
+        def request_for(candidate: Candidate) -> Request:
+            made = fitted(request, rule.params, candidate.provider)
+            return reporting(made, rule, candidate.provider, self._facts_of(candidate.provider))
+
         return Terms(
-            request_for=lambda candidate: fitted(request, rule.params, candidate.provider),
+            request_for=request_for,
             permit=permit,
             judge=lambda reply: judge(reply, wanted),
             deadline=self.policy.deadline if rule.deadline is None else rule.deadline,
@@ -237,11 +246,26 @@ class Engine:
             bad_limit=wanted.rules.attempts,
             budget=self.policy.attempts if rule.attempts is None else rule.attempts,
             stream=stream,
-            own_params=bool(rule.params),
+            own_params=bool(rule.params) or wanted.rules.min_certainty is not None,
             load=self._unready,
             gates=gates,
             observe=self._observe,
         )
+
+    def _finder(
+        self, guard: Guard, request: Request, extraction: Extraction, rules: Validate, gates: Sequence[Gate]
+    ) -> Callable[[str], Candidate | Skipped]:
+        """Providers outside the chain that confirm or judge, through the same filters as those in it. A judge calls no
+        tools, it only reads of them."""
+        around = Surroundings(self.target, self._facts_of, self._locate, gates)
+
+        def find(name: str) -> Candidate | Skipped:
+            needs = _needs(self.policy, (name,), request, extraction)
+            if name == rules.judge and name != rules.agree_with:
+                needs = replace(needs, tools=False, hosted=frozenset())
+            return consider(self.policy.providers[name], guard, needs, around)
+
+        return find
 
     def _facts_of(self, provider: Provider) -> Capabilities:
         return self._facts(provider.plugin)
@@ -287,6 +311,11 @@ def fitted(request: Request, rule_params: Mapping[str, Any], provider: Provider)
     limit = asked if isinstance(asked, int) else DEFAULT_MAX_TOKENS
     params.pop("max_tokens", None)
     return replace(request, params=params, max_tokens=min(limit, provider.max_output or limit))
+
+
+def _plain(request: Request, provider: Provider) -> Request:
+    """A request of our own, as `provider` is to get it."""
+    return fitted(request, {}, provider)
 
 
 def coerced(signals: Mapping[str, Any]) -> dict[str, Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import exp
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -51,6 +52,15 @@ def maps(value: object) -> Iterator[Json]:
     """The objects in a list; whatever else stands there is passed over."""
     if isinstance(value, list):
         yield from (item for item in value if isinstance(item, Mapping))
+
+
+def mean_probability(tokens: object) -> float | None:
+    """The mean of the probabilities of `tokens`, objects with a `logprob` (natural logarithm); None where none has one.
+
+    A vendor that marks a token as out of its reach (-9999) counts it as improbable, not as absent.
+    """
+    logs = [item["logprob"] for item in maps(tokens) if isinstance(item.get("logprob"), (int, float))]
+    return sum(exp(min(log, 0.0)) for log in logs) / len(logs) if logs else None
 
 
 def required(value: object, where: str) -> list[Json]:

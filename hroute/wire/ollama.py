@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from hroute.terms.message import (
@@ -34,6 +35,7 @@ from hroute.wire.fields import (
     inner,
     mapping,
     maps,
+    mean_probability,
     required,
     stops,
     tool_input,
@@ -86,6 +88,7 @@ def emit_request(request: Request, model: str) -> dict[str, Any]:
         options=options or None,
         think=params.get("effort") or (bool(params["thinking"]) if "thinking" in params else None),
         keep_alive=params.get("keep_alive"),
+        logprobs=True if params.get("logprobs") else None,
         stream=request.stream,
     )
 
@@ -97,7 +100,7 @@ def parse_reply(body: Json) -> Reply:
     last = reader.last
     if last is None:
         raise Malformed("done: the answer is not finished")
-    return last
+    return replace(last, certainty=mean_probability(body.get("logprobs")))
 
 
 def emit_reply(reply: Reply, *, created: str = "1970-01-01T00:00:00Z") -> dict[str, Any]:

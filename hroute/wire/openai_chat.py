@@ -28,6 +28,7 @@ from hroute.wire.fields import (
     limit,
     mapping,
     maps,
+    mean_probability,
     required,
     stops,
     tool_input,
@@ -89,6 +90,7 @@ def emit_request(
         response_format=_emit_format(request),
         reasoning_effort=params.get("effort"),
         stop=list(params["stop"]) if params.get("stop") else None,
+        logprobs=True if params.get("logprobs") else None,
         stream=True if request.stream else None,
         stream_options={"include_usage": True} if request.stream else None,
         **{name: params[name] for name in SAME if name in params},
@@ -106,7 +108,10 @@ def parse_reply(body: Json) -> Reply:
     stop = STOPS.get(word(choice, "finish_reason"), StopReason.END)
     if word(message, "refusal"):
         stop = StopReason.REFUSAL
-    return Reply(tuple(_assistant(message)), word(body, "model"), stop, usage_of(inner(body, "usage")))
+    certainty = mean_probability(inner(choice, "logprobs").get("content"))
+    return Reply(
+        tuple(_assistant(message)), word(body, "model"), stop, usage_of(inner(body, "usage")), certainty=certainty
+    )
 
 
 def emit_reply(reply: Reply, *, id: str = "chatcmpl-hroute", created: int = 0) -> dict[str, Any]:
