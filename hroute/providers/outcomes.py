@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from hroute.terms import allowance
+from hroute.terms.message import Reply
 from hroute.terms.outcome import Failure, Outcome
 
 BY_STATUS: Final[Mapping[int, Outcome]] = {
@@ -72,13 +74,20 @@ def outcome_of(rows: Iterable[Row], status: int | None, codes: tuple[str, ...], 
 
 
 def failure(outcome: Outcome, status: int | None, codes: tuple[str, ...], headers: Mapping[str, str]) -> Failure:
-    """A failure that tells status and the vendor's code, and nothing else of what the vendor wrote."""
+    """A failure that tells status and the vendor's code, what is left of its rate limits, and nothing else that it wrote."""
     code = next(
         (c for c in codes if c and len(c) <= 60 and c.replace("_", "").replace("-", "").replace(".", "").isalnum()),
         None,
     )
     said = f"{status} {code}" if status and code else str(status or code or outcome)
-    return Failure(outcome, said.replace("_", " "), status, code, retry_after(headers))
+    left = allowance.read(headers, time.time())
+    return Failure(outcome, said.replace("_", " "), status, code, retry_after(headers), left)
+
+
+def with_allowances(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    """`reply` with what `headers` say is left of the vendor's rate limits."""
+    left = allowance.read(headers, time.time())
+    return replace(reply, allowances=left) if left else reply
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from hroute.providers import transport
-from hroute.providers.outcomes import Row, failure, outcome_of
+from hroute.providers.outcomes import Row, failure, outcome_of, with_allowances
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.timer import Timer, timed
 from hroute.terms.message import Done, Event, Reply, Request, StopReason, TextDelta, ThinkingDelta, ToolUseDelta
@@ -81,7 +81,7 @@ class StainlessPlugin:
             create = self.resource(self._client(target)).with_raw_response.create
             with timed(Timer(target, stream=False)):
                 response = create(**arguments)
-            return self.parse(loads(response.http_response.content))
+            return with_allowances(self.parse(loads(response.http_response.content)), response.headers)
 
     def stream(self, target: Target, request: Request, permit: Permit) -> Iterator[Event]:
         arguments = self._arguments(target, request, stream=True)
@@ -95,7 +95,7 @@ class StainlessPlugin:
             create = self.resource(self._aclient(target)).with_raw_response.create
             with timed(Timer(target, stream=False)):
                 response = await create(**arguments)
-            return self.parse(loads(response.http_response.content))
+            return with_allowances(self.parse(loads(response.http_response.content)), response.headers)
 
     def astream(self, target: Target, request: Request, permit: Permit) -> AsyncIterator[Event]:
         arguments = self._arguments(target, request, stream=True)
@@ -125,9 +125,10 @@ class StainlessPlugin:
                 for chunk in response.iter_bytes():
                     for event in reader.feed(chunk):
                         heard(event, timer)
-                        yield event
                         if isinstance(event, Done):
+                            yield Done(with_allowances(event.reply, response.headers))
                             return
+                        yield event
                 yield from ended(reader.end())
             finally:
                 opening.__exit__(None, None, None)
@@ -142,9 +143,10 @@ class StainlessPlugin:
                 async for chunk in response.iter_bytes():
                     for event in reader.feed(chunk):
                         heard(event, timer)
-                        yield event
                         if isinstance(event, Done):
+                            yield Done(with_allowances(event.reply, response.headers))
                             return
+                        yield event
                 for event in ended(reader.end()):
                     yield event
             finally:
