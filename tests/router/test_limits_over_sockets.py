@@ -92,6 +92,7 @@ def test_what_a_vendors_headers_say_is_heeded_by_the_next_request(
             answer = client.complete("hi")
             assert answer.attempts[0].provider == first
         vendors.play.script = Script.from_data({})
+        vendors.play.reset()
         clock.advance(30)
         moved = client.complete("hi")
         assert moved.actual_provider == "home"
