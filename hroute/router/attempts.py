@@ -215,7 +215,7 @@ def attempts(plan: Plan, terms: Terms, log: Log) -> Generator[Step, Result, End]
         if not isinstance(end, Failure) or end.outcome is Outcome.CALLER_FAULT:
             break
         if terms.observe:
-            tries, seconds = len(log.attempts) - before, terms.clock.now() - started
+            tries, seconds = sum(a.role == "answer" for a in log.attempts[before:]), terms.clock.now() - started
             terms.observe(Move(candidate.name, end, tries, seconds, _next(plan, place, terms, log, until)))
     return end
 

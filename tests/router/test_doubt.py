@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from hroute.errors import AllFailed, CallerFault, Refused
+from hroute.errors import AllFailed, CallerFault, Refused, RequestError
 from hroute.providers.protocol import Capabilities, Permit, Target
+from hroute.providers.sandbox.script import Script
+from hroute.providers.sandbox.server import SandboxServer
 from hroute.router.answer import Answer
-from hroute.router.client import AsyncClient, Client
+from hroute.router.client import AsyncClient, Client, Move
 from hroute.router.doubt import UNREPORTED
 from hroute.schema.load import load_text
 from hroute.schema.policy import Policy
 from hroute.terms.message import Reply, Request, Text, TextDelta
-from hroute.terms.outcome import Outcome, Reason
+from hroute.terms.outcome import Failure, Outcome, Reason
 from tests.router.stage import FakePlugin, failing, said
 
 POLICY = """
@@ -33,6 +38,7 @@ default: {route_to: strong}
 guarantees:
   - {name: home, when: {contains_pii: true}, only: {local: true}}
 """
+MODELS = {"llama": "llama3.1:8b", "gemma": "gemma2:9b", "qwen": "qwen2:7b"}
 AGREE = "{agree: {with: gemma}}"
 JUDGED = "{judge: haiku}"
 CARD = "My card is 4111 1111 1111 1111, what is 9 * 2?"
@@ -60,6 +66,58 @@ def ask(fake: FakePlugin, of: Policy | None = None, prompt: str = "What is 9 * 2
 
 def roles(answer: Answer | AllFailed | Refused) -> list[tuple[str, str, str]]:
     return [(a.provider, a.role, str(a.outcome)) for a in answer.attempts]
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    with SandboxServer(
+        Script.from_data(
+            {
+                "answers": [
+                    {
+                        "provider": "llama",
+                        "message": {"any_of": ["nine"]},
+                        "text": '```json\n{"reasoning": "9 * 2", "answer": "18"}\n```',
+                    },
+                    {"provider": "gemma", "text": "The answer is **18**."},
+                    {"provider": "llama", "text": "The answer is 20."},
+                    {"provider": "haiku", "text": '{"verdict": "bad"}'},
+                    {"provider": "strong", "text": "It is 18."},
+                ]
+            }
+        )
+    ) as made:
+        yield made  # fmt: skip
+
+
+def served(server: SandboxServer, validate: str) -> Policy:
+    """The policy with each provider at the sandbox's own path for it, through the vendors' own SDKs."""
+    local = {
+        f'model: "{m}", base_url: "http://127.0.0.1:11434"': f'model: "{m}", base_url: "{server.url}/{name}"'
+        for name, m in MODELS.items()
+    }
+    cloud = {
+        f"  {name}: {{plugin: anthropic,": f'  {name}: {{plugin: anthropic, base_url: "{server.url}/{name}",'
+        for name in ("haiku", "strong")
+    }
+    return policy(validate, **local, **cloud)
+
+
+@pytest.mark.parametrize(
+    ("validate", "question", "called", "served_by"),
+    [
+        (AGREE, "What is nine times two?", ["llama", "gemma"], "llama"),
+        (AGREE, "What is 9 * 2?", ["llama", "gemma", "strong"], "strong"),
+        (JUDGED, "What is 9 * 2?", ["llama", "haiku", "llama", "haiku", "strong"], "strong"),
+    ],
+)
+def test_over_real_sockets_and_sdks_the_cascade_makes_these_calls(
+    server: SandboxServer, validate: str, question: str, called: list[str], served_by: str
+) -> None:
+    with Client.from_policy(policy=served(server, validate), environ={"KEY": "k"}) as made:
+        answer = made.complete(question)
+    assert [row["provider"] for row in server.calls.as_json()] == called == [a.provider for a in answer.attempts]
+    assert answer.actual_provider == served_by
 
 
 # -- agreement ------------------------------------------------------------------------------------------------------------
@@ -91,6 +149,14 @@ def test_the_second_model_gets_the_same_request_and_its_own_permit() -> None:
     (_, _, first), (name, target, second) = fake.calls
     assert (name, target.model) == ("gemma", "gemma2:9b")
     assert second.messages == first.messages
+
+
+def test_a_second_opinion_is_not_told_as_a_try() -> None:
+    heard: list[Any] = []
+    fake = FakePlugin({"llama": [said("18")], "gemma": [said("17")]})
+    made = Client.from_policy(policy=policy(), environ={"KEY": "k"}, load=lambda _: fake, observe=heard.append)
+    made.complete("What is 9 * 2?")
+    assert [(m.provider, m.tries, m.to) for m in heard if isinstance(m, Move)] == [("llama", 1, "strong")]
 
 
 def test_the_second_call_is_priced_and_counted() -> None:
@@ -327,3 +393,52 @@ def test_a_caller_who_leaves_while_a_second_model_is_asked_leaves_both_calls_wri
     with pytest.raises(KeyboardInterrupt):
         list(stream)
     assert [(a.provider, str(a.outcome)) for a in stream._run.log.attempts] == [("llama", "ok"), ("gemma", "cancelled")]
+
+
+# -- whatever fails ---------------------------------------------------------------------------------------------------------
+
+OUTCOMES = [o for o in Outcome if o not in (Outcome.OK, Outcome.CANCELLED)]
+results = st.one_of(
+    st.sampled_from(["18", "17", "The answer is 18.", "", "I don't know.", '{"verdict": "good"}', '{"verdict": "bad"}', "long " * 99]).map(said),
+    st.builds(lambda c: said("18", certainty=c), st.floats(0, 1)),
+    st.builds(Failure, st.sampled_from(OUTCOMES), st.just("scripted")),
+)  # fmt: skip
+CASCADES = [
+    policy(f"{{agree: {{with: {second}}}, judge: {judge}, min_certainty: 0.5, attempts: {tries}}}", **chain)
+    for second in ("gemma", "haiku")
+    for judge in ("haiku", "qwen")
+    for tries, chain in ((1, {}), (2, {"fallback: strong": "fallback: [qwen, gemma, haiku, strong]"}), (3, {}))
+]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    of=st.sampled_from(CASCADES),
+    script=st.dictionaries(
+        st.sampled_from(["llama", "gemma", "qwen", "haiku", "strong"]), st.lists(results, max_size=5), max_size=5
+    ),
+    tainted=st.booleans(),
+    seconds=st.floats(0, 50),
+)
+def test_whatever_fails_no_second_opinion_opens_a_forbidden_door_or_outlasts_the_limits(
+    of: Policy, script: dict[str, list[Any]], tainted: bool, seconds: float
+) -> None:
+    fake = FakePlugin(script, seconds=seconds, otherwise=said("18"))
+    made = client(fake, of)
+    try:
+        outcome: Answer | RequestError = made.complete("What is 9 * 2?", contains_pii=tainted)
+    except RequestError as error:
+        outcome = error
+    if tainted:
+        assert set(fake.called) <= {"llama", "gemma", "qwen"}
+    assert len(outcome.attempts) == len(fake.called) <= 6
+    assert fake.clock.now() <= of.deadline + 0.001
+    asked = [a.provider for a in outcome.attempts if a.role == "answer"]
+    assert all(asked.count(name) <= 2 for name in asked)
+    moved = [name for n, name in enumerate(asked) if n == 0 or asked[n - 1] != name]
+    assert len(moved) == len(set(moved))
+    assert sum(a.role == "agree" for a in outcome.attempts) <= 1
+    if isinstance(outcome, Answer) and outcome.actual_provider == "llama":
+        roles = {a.role: a.outcome for a in outcome.attempts}
+        assert roles["agree"] is Outcome.OK
+        assert roles["judge"] is Outcome.OK
