@@ -142,6 +142,7 @@ def _summary(verdict: Verdict) -> str:
     lines = []
     if not errors:
         lines.append(f"{_outcome(verdict)}   {took}")
+        lines += [f"vouched for: `{said['provider']}` ({said['why']})" for said in _vouched(verdict)]
     if verdict.findings:
         counts = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
         lines.append(
@@ -175,9 +176,19 @@ def _as_json(verdict: Verdict) -> dict[str, object]:
         "errors": verdict.count(Level.ERROR),
         "warnings": verdict.count(Level.WARNING),
         "ignored": verdict.ignored,
+        "vouched": _vouched(verdict),
         "proven": [{"guarantee": p.guarantee, "proven": p.proven, "reason": p.reason} for p in verdict.checked.proven],
         "tests": None if tests is None else {"passed": tests.cases - tests.failed, "failed": tests.failed},
     }
+
+
+def _vouched(verdict: Verdict) -> list[dict[str, str]]:
+    """The commands that somebody vouches for: no check can see where they send what they get."""
+    from hroute.cli.render.text import visible
+
+    policy = verdict.checked.policy
+    providers = policy.providers.values() if policy else ()
+    return [{"provider": p.name, "why": visible(p.vouched)} for p in providers if p.vouched]
 
 
 def _tests(path: str, policy: Policy) -> Tests | None:

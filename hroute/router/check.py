@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from hroute import __version__
 from hroute.errors import PolicyError
-from hroute.router.analysis import guarantee, providers, rules, schemas
+from hroute.router.analysis import guarantee, options, providers, rules, schemas
 from hroute.router.analysis.guarantee import Proof
 from hroute.router.analysis.reach import Effort
 from hroute.router.analysis.subject import PluginFacts, Stage, Subject
@@ -32,6 +32,7 @@ BUDGET = 2.0
 
 STAGES: tuple[Stage, ...] = (
     providers.plugins,
+    options.options,
     providers.unused,
     providers.localities,
     rules.contradictions,
@@ -98,12 +99,19 @@ def load(path: str) -> Policy:
     return replace(checked.policy, warnings=checked.warnings)
 
 
-def subject_of(policy: Policy, *, clock: Callable[[], float] = time.monotonic, seconds: float = BUDGET) -> Subject:
-    """A built policy ready for the stages."""
+def subject_of(
+    policy: Policy,
+    *,
+    source: Source | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    seconds: float = BUDGET,
+) -> Subject:
+    """A built policy ready for the stages; `source` is the file that it was built from."""
     index = Index(policy)
     end = clock() + seconds
     start = Span(policy.path, 1, 1, 1, 1)
-    return Subject(policy, index, World((policy,), (index,)), Effort(lambda: clock() > end), start, plugin_facts)
+    world, effort = World((policy,), (index,)), Effort(lambda: clock() > end)
+    return Subject(policy, index, world, effort, start, plugin_facts, source)
 
 
 def analyse(subject: Subject) -> tuple[list[Diagnostic], list[Proof]]:
@@ -139,7 +147,7 @@ def _check(policy: Policy | None, findings: list[Diagnostic], source: Source, cl
     proofs: list[Proof] = []
     found = list(findings)
     if policy is not None and not any(f.level is Level.ERROR for f in findings):
-        more, proofs = analyse(subject_of(policy, clock=clock))
+        more, proofs = analyse(subject_of(policy, source=source, clock=clock))
         found += more
     found.sort(key=lambda f: f.sort_key)
     kept = tuple(f for f in found if source.kept(f) is not None)

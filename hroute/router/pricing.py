@@ -28,7 +28,21 @@ def price_of(provider: Provider, *, at: datetime | None = None) -> Price | None:
         return None
     if provider.local:
         return prices.FREE
+    if provider.plugin == "command":
+        return _by_its_terms(provider, at)
     return prices.lookup(provider.plugin, provider.model, base_url=provider.base_url, at=at)
+
+
+def _by_its_terms(provider: Provider, at: datetime | None) -> Price | None:
+    """What the terms of a subscription say (`options: {billing: ...}`): nothing more than the month, or the vendor's list
+    price of the model that the policy names; None where the policy does not say."""
+    from hroute.providers.programs.terms import VENDORS, profile_name
+
+    billing = provider.options.get("billing")
+    if billing == "flat":
+        return prices.FREE
+    vendor = VENDORS.get(profile_name(provider.command, provider.options))
+    return prices.lookup(vendor, provider.model, at=at) if billing == "metered" and vendor else None
 
 
 def cost_of(

@@ -210,3 +210,17 @@ def test_watching_tells_every_change(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_commands_that_somebody_vouches_for_are_listed(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path, VOUCHED)
+    assert cli("check").out.splitlines()[-1] == "vouched for: `mine` (it runs without network)"
+    assert json.loads(cli("check", "--json").out)["vouched"] == [{"provider": "mine", "why": "it runs without network"}]
+
+
+VOUCHED = """
+providers:
+  mine: {plugin: command, command: [llama, -q], vouched: it runs without network, local: true}
+routing_rules: [{name: a, condition: {contains_pii: true}, route_to: mine, fallback: null}]
+default: {route_to: mine}
+"""

@@ -44,3 +44,21 @@ def test_hardware_paid_by_the_hour_is_charged_by_time_and_is_unknown_without_it(
     assert price_of(provider) is None
     assert cost_of(provider, ONE) is None
     assert cost_of(provider, ONE, seconds=2.0) == from_usd("0.002")
+
+
+@pytest.mark.parametrize(
+    ("billing", "command", "model", "input_usd"),
+    [
+        ({"billing": "flat"}, ("claude", "-p"), "sonnet", 0),
+        ({"billing": "metered"}, ("claude", "-p"), "claude-haiku-4-5", 1),
+        ({"billing": "metered", "profile": "claude"}, ("npx", "-y", "claude-code"), "claude-haiku-4-5", 1),
+        ({"billing": "metered"}, ("claude", "-p"), "an-alias", None),
+        ({"billing": "metered"}, ("mine",), "claude-haiku-4-5", None),
+        ({}, ("claude", "-p"), "claude-haiku-4-5", None),
+    ],
+)
+def test_a_subscription_costs_what_its_terms_say(
+    billing: dict[str, str], command: tuple[str, ...], model: str, input_usd: int | None
+) -> None:
+    paid = Provider("paid", "command", model, command=command, options=billing)
+    assert cost_of(paid, ONE) == (None if input_usd is None else from_usd(input_usd))

@@ -12,11 +12,13 @@ from hroute.router.index import Index
 from hroute.schema.codes import finding
 from hroute.schema.diagnostic import Diagnostic, Label, Span
 from hroute.schema.policy import Policy, Rule
+from hroute.schema.source import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`facts` gives, for a plugin's name, whether it exists and the package that it misses (None: nothing)."""
+    """`facts` gives, for a plugin's name, whether it exists and the package that it misses (None: nothing). `source` is the
+    file, where the policy comes from one."""
 
     policy: Policy
     index: Index
@@ -24,6 +26,7 @@ class Subject:
     effort: Effort
     span: Span
     facts: Callable[[str], PluginFacts]
+    source: Source | None = None
 
     def example(self, found: Found) -> tuple[str, dict[str, object]]:
         """A witness as a help line and as data."""
