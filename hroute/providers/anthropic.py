@@ -14,6 +14,7 @@ from hroute.wire import anthropic as wire
 from hroute.wire import anthropic_stream
 
 ROWS: Final = (
+    Row(Outcome.CREDENTIAL, 429, words=("spend limit",)),
     Row(Outcome.CAPACITY, code="overloaded_error"),
     Row(Outcome.CAPACITY, code="rate_limit_error"),
     Row(Outcome.CREDENTIAL, code="authentication_error"),
@@ -21,7 +22,6 @@ ROWS: Final = (
     Row(Outcome.CREDENTIAL, code="permission_error"),
     Row(Outcome.CREDENTIAL, code="not_found_error"),
     Row(Outcome.CAPABILITY, code="request_too_large"),
-    Row(Outcome.CREDENTIAL, 429, words=("spend limit",)),
 )
 """https://docs.anthropic.com/en/api/errors."""
 

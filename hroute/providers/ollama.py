@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from hroute.providers import transport
+from hroute.providers import http_failures, transport
 from hroute.providers.outcomes import Row, failure, outcome_of
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.stainless import ended, heard, with_params
@@ -213,11 +213,12 @@ class OllamaPlugin:
             return failure(outcome_of(ROWS, error.status or None, (), error.type), error.status or None, (), {})
         if isinstance(error, Malformed):
             return Failure(Outcome.SERVER, "the reply is not what Ollama's wire prescribes", code="malformed")
-        found = transport.failure_of(error)
+        found = http_failures.failure_of(error)
         if found is not None:
             return found
-        if isinstance(error, ConnectionError):
-            return Failure(Outcome.TRANSPORT, "connection refused", code="ConnectionError")
+        if isinstance(error, ConnectionError):  # the SDK's own words hide what it was
+            below = http_failures.failure_of(error.__context__) if error.__context__ is not None else None
+            return below or Failure(Outcome.TRANSPORT, "connection refused", code="ConnectionError")
         names = (kind.__name__ for kind in type(error).__mro__)
         outcome = next((EXCEPTIONS[n] for n in names if n in EXCEPTIONS), Outcome.SERVER)
         return Failure(outcome, f"the SDK failed with {type(error).__name__}", code=type(error).__name__)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from hroute.providers import transport
+from hroute.providers import http_failures, transport
 from hroute.providers.outcomes import Row, failure, outcome_of, with_allowances
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.timer import Timer, timed
@@ -195,7 +195,7 @@ class StainlessPlugin:
         if isinstance(error, Malformed):
             return Failure(Outcome.SERVER, "the reply is not what the vendor's wire prescribes", code="malformed")
         for one in (error.__cause__, error):
-            if one is not None and (known := transport.failure_of(one)) is not None:
+            if one is not None and (known := http_failures.failure_of(one)) is not None:
                 return known
         names = (kind.__name__ for kind in type(error).__mro__)
         outcome = next((self.exceptions[n] for n in names if n in self.exceptions), Outcome.SERVER)

@@ -19,7 +19,6 @@ from hroute.errors import UsageError
 from hroute.providers.protocol import Target
 from hroute.providers.timer import CURRENT, Timer
 from hroute.terms import locality
-from hroute.terms.outcome import Failure, Outcome
 
 Family = Literal["httpx", "httpx2"]
 
@@ -60,69 +59,6 @@ def base_url(target: Target) -> str:
     return target.base_url if "://" in target.base_url else f"http://{target.base_url}"
 
 
-def failure_of(error: BaseException) -> Failure | None:
-    """What an error of either httpx generation is to the router; None where it is none of theirs."""
-    for known in _mro_names(error):
-        found = EXCEPTIONS.get(known)
-        if found is not None:
-            return Failure(found, _told(known, str(error).lower()), code=known)
-    return None
-
-
-def _told(kind: str, said: str) -> str:
-    """What went wrong, for a person: the system's words are looked at for the two mistakes that people make."""
-    if "refused" in said:
-        return "connection refused"
-    if any(words in said for words in ("name or service", "nodename", "name resolution", "getaddrinfo")):
-        return "the host name is not known"
-    return _MESSAGES.get(kind, "the connection failed")
-
-
-EXCEPTIONS: Final[dict[str, Outcome]] = {
-    "ConnectTimeout": Outcome.TIMEOUT,
-    "ReadTimeout": Outcome.TIMEOUT,
-    "WriteTimeout": Outcome.TIMEOUT,
-    "PoolTimeout": Outcome.TIMEOUT,
-    "TimeoutException": Outcome.TIMEOUT,
-    "ConnectError": Outcome.TRANSPORT,
-    "ReadError": Outcome.TRANSPORT,
-    "WriteError": Outcome.TRANSPORT,
-    "CloseError": Outcome.TRANSPORT,
-    "NetworkError": Outcome.TRANSPORT,
-    "RemoteProtocolError": Outcome.TRANSPORT,
-    "LocalProtocolError": Outcome.TRANSPORT,
-    "ProtocolError": Outcome.TRANSPORT,
-    "ProxyError": Outcome.TRANSPORT,
-    "UnsupportedProtocol": Outcome.TRANSPORT,
-    "TransportError": Outcome.TRANSPORT,
-    "DecodingError": Outcome.SERVER,
-    "TooManyRedirects": Outcome.SERVER,
-    "RequestError": Outcome.TRANSPORT,
-    "HTTPStatusError": Outcome.SERVER,
-    "HTTPError": Outcome.TRANSPORT,
-    "InvalidURL": Outcome.TRANSPORT,
-    "StreamError": Outcome.TRANSPORT,
-    "StreamClosed": Outcome.TRANSPORT,
-    "StreamConsumed": Outcome.TRANSPORT,
-    "ResponseNotRead": Outcome.TRANSPORT,
-    "RequestNotRead": Outcome.TRANSPORT,
-    "CookieConflict": Outcome.TRANSPORT,
-    "SSEError": Outcome.SERVER,
-}
-"""Every exception class of httpx and httpx2, by name; a test walks them."""
-
-_MESSAGES: Final = {
-    "ConnectTimeout": "no connection in time",
-    "ReadTimeout": "no answer in time",
-    "WriteTimeout": "the request could not be sent in time",
-    "PoolTimeout": "no free connection in time",
-    "ConnectError": "cannot connect",
-    "ReadError": "the connection broke off",
-    "RemoteProtocolError": "the connection broke off",
-    "WriteError": "the connection broke off",
-}
-
-
 def quiet(*loggers: str) -> None:
     """Keep an SDK from logging requests: their debug lines hold whole prompts, and an environment variable turns them on."""
     for name in (*loggers, "httpx", "httpx2", "httpcore", "httpcore2"):
@@ -161,11 +97,6 @@ def _unix_path(target: Target) -> str | None:
     if scheme in ("http+unix", "unix+http"):
         return path.removeprefix("//").partition("/")[0].replace("%2F", "/").replace("%2f", "/")
     return None
-
-
-def _mro_names(error: BaseException) -> list[str]:
-    known = ("httpx", "httpx2", "httpcore", "httpcore2")
-    return [kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in known]
 
 
 @cache
@@ -245,7 +176,11 @@ def _classes(family: Family) -> SimpleNamespace:
             self._inner.sleep(seconds)
 
         def _dial(self, ip: str, port: int, timeout: float | None, more: Any) -> Any:
-            return self._inner.connect_tcp(ip, port, limit(timeout, Timer.connect, core.ConnectTimeout), **more)
+            left = limit(timeout, Timer.connect, core.ConnectTimeout)
+            try:
+                return self._inner.connect_tcp(ip, port, left, **more)
+            except UnicodeError as error:  # no host has such a name
+                raise core.ConnectError(str(error)) from error
 
     class AsyncBackend(core.AsyncNetworkBackend):  # type: ignore[misc]
         def __init__(self, claim: bool | str) -> None:

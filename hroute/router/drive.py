@@ -11,7 +11,7 @@ from hroute.providers.protocol import Plugin
 from hroute.router.attempts import Broken, Call, Commit, End, Load, Result, Step, Wait
 from hroute.router.stream import aopen_stream, apass_on, failure_of, open_stream, pass_on
 from hroute.terms.clock import Clock
-from hroute.terms.message import Event, Reply
+from hroute.terms.message import Event, Reply, Request
 from hroute.terms.outcome import Failure, Outcome
 
 Steps = Generator[Step, Result, End]
@@ -34,7 +34,7 @@ def sender(plugins: Plugins) -> Send:
         plugin = plugins(call)
         try:
             if call.stream:
-                return open_stream(plugin.stream(call.target, call.request, call.permit))
+                return open_stream(plugin.stream(call.target, call.request, call.permit), _offered(call.request))
             return plugin.send(call.target, call.request, call.permit)
         except Exception as error:
             return failure_of(error)
@@ -49,12 +49,18 @@ def asender(plugins: Plugins) -> ASend:
         plugin = plugins(call)
         try:
             if call.stream:
-                return await aopen_stream(plugin.astream(call.target, call.request, call.permit))
+                return await aopen_stream(
+                    plugin.astream(call.target, call.request, call.permit), _offered(call.request)
+                )
             return await plugin.asend(call.target, call.request, call.permit)
         except Exception as error:
             return failure_of(error)
 
     return send
+
+
+def _offered(request: Request) -> frozenset[str]:
+    return frozenset(tool.name for tool in request.tools)
 
 
 def loaded(ready: Callable[[], None]) -> Failure | None:

@@ -17,6 +17,7 @@ from hroute.terms.usage import Usage
 from hroute.wire.sequence import Assembly, pieces
 
 NO_END = Failure(Outcome.BAD_CONTENT, "the stream ended without its terminal event", code="cut_off")
+UNKNOWN_TOOL = Failure(Outcome.BAD_CONTENT, "the reply calls a tool that was not offered", code="unknown_tool")
 
 
 def failure_of(error: Exception) -> Failure:
@@ -39,28 +40,50 @@ def says_something(event: Event) -> bool:
             return False
 
 
-def open_stream(events: Iterator[Event]) -> Reply | Failure | Opened:
-    """Read `events` up to the commit point. Raises ProviderError as the stream does."""
+def open_stream(events: Iterator[Event], tools: frozenset[str]) -> Reply | Failure | Opened:
+    """Read `events` up to the commit point; `tools` are those that were offered. Raises ProviderError as the stream does.
+
+    A stream that does not commit is closed.
+    """
     read: list[Event] = []
-    for event in events:
-        if isinstance(event, Done):
-            return event.reply
-        read.append(event)
-        if says_something(event):
-            return Opened(tuple(read), events)
-    return NO_END
+    found: Reply | Failure | Opened = NO_END
+    try:
+        for event in events:
+            read.append(event)
+            if isinstance(event, Done) or says_something(event):
+                found = _found(read, events, tools)
+                break
+    finally:
+        if not isinstance(found, Opened):
+            _close(events)
+    return found
 
 
-async def aopen_stream(events: AsyncIterator[Event]) -> Reply | Failure | Opened:
+async def aopen_stream(events: AsyncIterator[Event], tools: frozenset[str]) -> Reply | Failure | Opened:
     """`open_stream` for asynchronous streams."""
     read: list[Event] = []
-    async for event in events:
-        if isinstance(event, Done):
-            return event.reply
-        read.append(event)
-        if says_something(event):
-            return Opened(tuple(read), events)
-    return NO_END
+    found: Reply | Failure | Opened = NO_END
+    try:
+        async for event in events:
+            read.append(event)
+            if isinstance(event, Done) or says_something(event):
+                found = _found(read, events, tools)
+                break
+    finally:
+        if not isinstance(found, Opened):
+            await _aclose(events)
+    return found
+
+
+def _found(read: list[Event], rest: object, tools: frozenset[str]) -> Reply | Failure | Opened:
+    """What a stream is, by its last event so far: a whole reply, or one that commits, unless its first word is already
+    wrong."""
+    last = read[-1]
+    if isinstance(last, Done):
+        return last.reply
+    if isinstance(last, ToolUseDelta) and last.name and last.name not in tools:
+        return UNKNOWN_TOOL
+    return Opened(tuple(read), rest)
 
 
 def pass_on(opened: Opened, model: str) -> Generator[Event, None, Reply | Broken]:
@@ -96,8 +119,7 @@ async def apass_on(opened: Opened, model: str, ended: list[Reply | Broken]) -> A
         ended.append(_broken(so_far, failure_of(error)))
         return
     finally:
-        if (aclose := getattr(opened.rest, "aclose", None)) is not None:
-            await aclose()
+        await _aclose(opened.rest)
     ended.append(_broken(so_far, NO_END))
 
 
@@ -117,3 +139,9 @@ def _close(events: object) -> None:
     close = getattr(events, "close", None)
     if close is not None:
         close()
+
+
+async def _aclose(events: object) -> None:
+    aclose = getattr(events, "aclose", None)
+    if aclose is not None:
+        await aclose()

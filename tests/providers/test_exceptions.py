@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hroute.providers import anthropic, ollama, openai, transport
+from hroute.providers import anthropic, http_failures, ollama, openai
 from hroute.providers.protocol import Capabilities
 from hroute.providers.stainless import StainlessPlugin
 from hroute.terms.outcome import Outcome
@@ -96,11 +96,13 @@ def test_an_http_library_has_no_exception_that_is_not_mapped(library: str) -> No
     module = importlib.import_module(library)
     found = [k for k in vars(module).values() if isinstance(k, type) and issubclass(k, Exception)]
     assert len(found) > 20
-    assert [kind.__name__ for kind in found if kind.__name__ not in transport.EXCEPTIONS] == []
+    assert [kind.__name__ for kind in found if kind.__name__ not in http_failures.EXCEPTIONS] == []
     core = importlib.import_module("httpcore" if library == "httpx" else "httpcore2")
     errors = [k for k in exceptions_of(core) if k.__module__.startswith("httpcore")]
     assert [
-        k.__name__ for k in errors if transport.failure_of(k("x")) is None and k.__name__ != "ConnectionNotAvailable"
+        k.__name__
+        for k in errors
+        if http_failures.failure_of(k("x")) is None and k.__name__ != "ConnectionNotAvailable"
     ] == []
 
 

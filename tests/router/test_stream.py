@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,18 @@ from hroute.router.attempts import Accepted, Broken, End, Log, Terms, attempts
 from hroute.router.drive import Ending, adrive_stream, asender, drive_stream, sender
 from hroute.router.egress import Guard
 from hroute.router.validate import demand, judge
-from hroute.terms.message import Done, Event, Reply, StopReason, Text, TextDelta, ThinkingDelta, ToolUse, ToolUseDelta
+from hroute.terms.message import (
+    Done,
+    Event,
+    Reply,
+    StopReason,
+    Text,
+    TextDelta,
+    ThinkingDelta,
+    Tool,
+    ToolUse,
+    ToolUseDelta,
+)
 from hroute.terms.outcome import Outcome
 from tests.router.stage import FakePlugin, ask, failing, policy, provider, rule, said
 from tests.router.test_attempts import planned
@@ -23,11 +35,12 @@ CUT: list[Any] = [TextDelta("one "), TextDelta("two"), failing(Outcome.TRANSPORT
 
 def terms(fake: FakePlugin, log: Log) -> Any:
     guard = Guard(AB, lambda _: False)
-    wanted = demand(None, ask())
+    asked = replace(ask(), tools=tuple(Tool(name, "", {}) for name in ("search", "go", "stop")))
+    wanted = demand(None, asked)
     return attempts(
         planned(AB, guard),
         Terms(
-            request_for=lambda _: ask(),
+            request_for=lambda _: asked,
             permit=lambda c: egress.permit(guard, c.provider, c.where),
             judge=lambda reply: judge(reply, wanted),
             deadline=60,
@@ -111,6 +124,16 @@ def test_an_empty_reply_falls_back_as_bad_content(how: str) -> None:
     fake = FakePlugin({"a": [[Done(said(""))], [Done(said(""))]]}, otherwise=said("b"))
     _, _, log = play(fake, how)
     assert [a.outcome for a in log.attempts] == [Outcome.BAD_CONTENT, Outcome.BAD_CONTENT, Outcome.OK]
+
+
+@both
+def test_a_stream_that_begins_with_a_tool_that_was_not_offered_is_not_committed(how: str) -> None:
+    fake = FakePlugin({"a": [[ToolUseDelta(0, "t0", "format_disk", "{}"), Done(said())]] * 2})
+    events, end, log = play(fake, how)
+    assert isinstance(end, Accepted)
+    assert [a.outcome for a in log.attempts] == [Outcome.BAD_CONTENT, Outcome.BAD_CONTENT, Outcome.OK]
+    assert not any(isinstance(event, ToolUseDelta) for event in events)
+    assert fake.closed == ["a", "a", "b"]
 
 
 @both

@@ -52,11 +52,12 @@ class Door:
 
     def error(self, rejection: Rejection) -> dict[str, Any]:
         """The vendor's own words where clients look for them: a prompt that does not fit, a quota that is spent."""
-        message, code = rejection.message, None
+        message, code = rejection.message, rejection.code or None
         if rejection.kind is FaultKind.TOO_LONG:
             message = _TOO_LONG[self.dialect]
             code = "context_length_exceeded"
-        return error_body(self.dialect, rejection.status, "", message, code=code)
+        type = rejection.code if self.dialect == "anthropic" else ""
+        return error_body(self.dialect, rejection.status, type, message, code=code)
 
 
 _TOO_LONG: Final[Mapping[Dialect, str]] = {

@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, log
 from typing import Final, Literal
 
@@ -50,6 +50,8 @@ class Rejection:
     status: int
     message: str
     retry_after: float | None = None
+    code: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ _MESSAGES: Final[Mapping[FaultKind, str]] = {
     FaultKind.SERVER_ERROR: "internal server error",
     FaultKind.UNAVAILABLE: "service unavailable",
     FaultKind.OVERLOADED: "Overloaded",
+    FaultKind.ERROR: "an error",
     FaultKind.DOWN: "connection refused",
 }
 
@@ -282,11 +285,8 @@ def _scene(reply: Reply, faults: tuple[Fault, ...], pauses: tuple[Pause, ...], s
     reply = Reply(reply.parts, reply.model, reply.stop, reply.usage, load_ms)
     kinds = tuple(f.kind for f in faults if f.kind is not FaultKind.LOAD or load_ms)
     for fault in faults:
-        if fault.kind in STATUS or fault.kind is FaultKind.DOWN:
-            rejection = Rejection(
-                fault.kind, STATUS.get(fault.kind, 0), "[sandbox] " + _MESSAGES[fault.kind], fault.retry_after
-            )
-            return Scene(reply, (*pauses, rejection), kinds, saw)
+        if fault.kind in _MESSAGES:
+            return Scene(reply, (*pauses, _rejection(fault)), kinds, saw)
     steps: list[Step] = [*events(reply)]
     for fault in faults:
         if fault.kind is FaultKind.STALL:
@@ -295,6 +295,12 @@ def _scene(reply: Reply, faults: tuple[Fault, ...], pauses: tuple[Pause, ...], s
         if fault.kind is FaultKind.CUT:
             steps[round(fault.at * (len(steps) - 1)) :] = [Cut(fault.clean)]
     return Scene(reply, (*pauses, *steps), kinds, saw)
+
+
+def _rejection(fault: Fault) -> Rejection:
+    said = fault.text or "[sandbox] " + _MESSAGES[fault.kind]
+    status = fault.status or STATUS.get(fault.kind, 0)
+    return Rejection(fault.kind, status, said, fault.retry_after, fault.code, fault.headers)
 
 
 def events(reply: Reply) -> Iterator[Event]:

@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
+from hroute.providers.outcomes import failure as vendor_failure
+from hroute.providers.outcomes import outcome_of
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.sandbox.play import Cut, Pause, Play, Rejection, Scene
 from hroute.providers.sandbox.script import FaultKind, Script
@@ -107,7 +109,16 @@ def within(target: Target, scene: Scene) -> Iterator[Pause | Event]:
 def failure(rejection: Rejection) -> Failure:
     """What a rejected call is to the router."""
     status = rejection.status or None
+    if rejection.kind is FaultKind.ERROR:
+        codes = (rejection.code,) if rejection.code else ()
+        outcome = outcome_of((), status, codes, rejection.message)
+        return vendor_failure(outcome, status, codes, _all_headers(rejection))
     return Failure(OUTCOMES[rejection.kind], rejection.message, status, str(rejection.kind), rejection.retry_after)
+
+
+def _all_headers(rejection: Rejection) -> dict[str, str]:
+    wait = {} if rejection.retry_after is None else {"retry-after": f"{rejection.retry_after:g}"}
+    return {**wait, **rejection.headers}
 
 
 def _cut_off(clean: bool) -> Failure:

@@ -16,6 +16,7 @@ _ANSWER: Final = (*_SCOPE, "text", "texts", "json", "tools", "thinking")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _FIELDS: Final[Mapping[FaultKind, tuple[str, ...]]] = {
     **dict.fromkeys(STATUS, ("retry_after",)),
+    FaultKind.ERROR: ("status", "code", "text", "headers", "retry_after"),
     FaultKind.DOWN: (),
     FaultKind.SLOW: ("for",),
     FaultKind.STALL: ("for", "at"),
@@ -101,6 +102,9 @@ def _fault(raw: object, where: str) -> Fault:
         retry_after=None if retry_after is None else seconds(retry_after, f"{where}.retry_after"),
         tokens=_count(item.get("tokens", 2048), f"{where}.tokens"),
         text=_string(item.get("text", ""), f"{where}.text"),
+        status=_count(item.get("status", 0), f"{where}.status"),
+        code=_string(item.get("code", ""), f"{where}.code"),
+        headers=_headers(item.get("headers"), f"{where}.headers"),
         declared=_flag(item.get("declared", False), f"{where}.declared"),
         median=seconds(item.get("median", 0.0), f"{where}.median"),
         p95=seconds(item.get("p95", item.get("median", 0.0)), f"{where}.p95"),
@@ -110,7 +114,17 @@ def _fault(raw: object, where: str) -> Fault:
     )
     if kind is FaultKind.LATENCY and not fault.values and not fault.p95 >= fault.median > 0:
         raise UsageError(f"{where}: a latency needs `median` (and a `p95` not below it), or `values`")
+    if kind is FaultKind.ERROR and not 300 <= fault.status <= 599:
+        raise UsageError(f"{where}: an error needs a `status` from 300 to 599")
     return fault
+
+
+def _headers(raw: object, where: str) -> Mapping[str, str]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise UsageError(f"{where}: headers are a mapping of texts")
+    return {_string(name, where): _string(value, f"{where}.{name}") for name, value in raw.items()}
 
 
 def _kind(raw: object, where: str) -> FaultKind:

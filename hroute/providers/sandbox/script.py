@@ -9,6 +9,7 @@ The mapping is what a YAML or JSON file holds::
     faults:                                            # every one that strikes acts
       - {kind: overloaded, provider: claude_sonnet, first: 3}
       - {kind: rate_limit, retry_after: 2s, model: "gpt-*", every: 4}
+      - {kind: error, status: 400, code: context_length_exceeded, text: "too many tokens", headers: {x-request-id: "7"}}
       - {kind: latency, median: 800ms, p95: 4s, provider: ollama}
     models: [llama3.1:8b]                              # what the HTTP sandbox lists
 
@@ -39,6 +40,7 @@ class FaultKind(StrEnum):
     SERVER_ERROR = "server_error"  # 500
     UNAVAILABLE = "unavailable"  # 503
     OVERLOADED = "overloaded"  # 529
+    ERROR = "error"  # any other status, with the vendor's code, words and headers
     DOWN = "down"  # no connection
     SLOW = "slow"  # the first token comes late
     STALL = "stall"  # nothing more comes, the connection stays open
@@ -103,7 +105,8 @@ class Fault:
     `seconds`: how long `slow`, `stall` and `load` take. `at`: after which share of the reply `cut` and `stall` strike.
     `clean`: a cut that closes properly, only without the terminal event. `retry_after`: what the error asks for.
     `tokens`: the window of `context`. `median` and `p95`, or `values` in turn, are the distribution of `latency`.
-    `declared`: a refusal that also bears the vendor's own stop reason.
+    `declared`: a refusal that also bears the vendor's own stop reason. `status`, `code`, `text` and `headers` are those of
+    an `error`.
     """
 
     kind: FaultKind
@@ -114,6 +117,9 @@ class Fault:
     retry_after: float | None = None
     tokens: int = 0
     text: str = ""
+    status: int = 0
+    code: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
     declared: bool = False
     median: float = 0.0
     p95: float = 0.0

@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not rejection.status:
             self._tear()
             return
-        headers = {}
+        headers = dict(rejection.headers)
         if rejection.retry_after is not None:
             headers["retry-after"] = f"{rejection.retry_after:g}"
         self._answer(rejection.status, door.error(rejection), headers)
