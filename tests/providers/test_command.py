@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hroute import Client
 from hroute.providers import registry, testing
 from hroute.providers.command import CommandPlugin
 from hroute.providers.protocol import Plugin, ProviderError, Target
@@ -520,3 +521,51 @@ def no_folder_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("tempfile.tempdir", str(made))
     yield
     assert list(made.iterdir()) == []
+
+
+# -- the whole way -----------------------------------------------------------------------------------------------------
+
+POLICY = """
+providers:
+  paid: {{plugin: command, command: [{program}, -p], options: {{billing: flat}}}}
+  other: {{plugin: command, command: [echo, from the other]}}
+  home: {{plugin: command, command: [echo, from home], local: true, vouched: it has no network}}
+routing_rules:
+  - {{name: private, condition: {{contains_pii: true}}, route_to: home, fallback: null}}
+default: {{route_to: paid, fallback: other}}
+guarantees:
+  - {{name: stays, when: {{contains_pii: true}}, only: {{local: true}}}}
+"""
+
+
+@pytest.fixture
+def asked(client: FakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    monkeypatch.setenv("HROUTE_CACHE", "")
+    (tmp_path / "policy.yaml").write_text(POLICY.format(program=client.program))
+    with Client.from_policy(str(tmp_path / "policy.yaml")) as made:
+        yield made
+
+
+def test_a_subscription_answers_a_request_that_a_policy_sends_to_it(asked: Client) -> None:
+    answer = asked.complete("Hello there.")
+    assert (answer.text, answer.actual_provider, answer.actual_model) == ("Hello.", "paid", "claude-sonnet-5")
+    assert answer.cost_usd == 0
+    assert answer.usage.output == 5
+
+
+def test_its_spent_quota_moves_the_request_on(asked: Client, client: FakeClient) -> None:
+    client.plays(out=claude_failure(429, "You've hit your session limit · resets 3:30pm (UTC)"), code=1)
+    answer = asked.complete("Hello there.")
+    assert (answer.text, answer.escalation) == ("from the other", "capacity")
+    assert answer.cost_usd is None  # nobody said what the other one costs
+
+
+def test_a_stream_through_a_policy_is_whole(asked: Client) -> None:
+    with asked.stream("Hello there.") as stream:
+        assert "".join(event.text for event in stream if isinstance(event, TextDelta)) == "Hello."
+
+
+def test_personal_data_goes_to_a_command_only_where_somebody_vouches_for_it(asked: Client, client: FakeClient) -> None:
+    answer = asked.complete("My card is 4111 1111 1111 1111.")
+    assert answer.actual_provider == "home"
+    assert client.calls() == 0
