@@ -6,12 +6,13 @@ once: its earlier blocks are known by their hash, only the new tail is read agai
 
 from __future__ import annotations
 
+import marshal
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from hroute.router.signals.scanner import Place
 from hroute.terms.message import Message, Part, Request, Text, Thinking, ToolResult, ToolUse, Unread
@@ -20,17 +21,49 @@ from hroute.terms.pattern import encode
 Where = Literal["user", "tool", "context", "system"]
 
 
-@dataclass(frozen=True, slots=True)
 class Block:
-    """One text that would be sent. `schema` is a description of tools or of an answer's form: read for secrets only.
+    """One text that would be sent: `head`, and the leaves of a JSON `value` below it.
 
-    `unread` marks a part that no detector can read (its `text` is its name or address).
+    `schema` is a description of tools or of an answer's form: read for secrets only. `unread` marks a part that no
+    detector can read (its text is its name or address). The leaves are written out only when somebody reads them: a
+    conversation brings the same twenty tools with every turn.
     """
 
-    where: Where
-    text: str
-    schema: bool = False
-    unread: bool = False
+    __slots__ = ("_digest", "_text", "head", "schema", "unread", "value", "where")
+
+    def __init__(
+        self, where: Where, head: str, value: Any = None, *, schema: bool = False, unread: bool = False
+    ) -> None:
+        self.where = where
+        self.head = head
+        self.value = value
+        self.schema = schema
+        self.unread = unread
+        self._text: str | None = head if value is None else None
+        self._digest: bytes | None = None
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = f"{self.head}\n{leaves(self.value)}" if self.head else leaves(self.value)
+        return self._text
+
+    @property
+    def digest(self) -> bytes:
+        """What tells this block's text from every other, in sixteen bytes."""
+        if self._digest is None:
+            digest = blake2b(encode(self.head), digest_size=16)
+            if self.value is not None:
+                digest.update(b"\0")
+                digest.update(self._packed())
+            self._digest = digest.digest()
+        return self._digest
+
+    def _packed(self) -> bytes:
+        try:
+            return marshal.dumps(self.value, 2)  # version 2 writes the same value in the same bytes
+        except ValueError:  # nested too deep, or no plain JSON
+            return encode(self.text)
 
 
 def blocks(request: Request) -> Iterator[Block]:
@@ -38,9 +71,9 @@ def blocks(request: Request) -> Iterator[Block]:
     if request.system:
         yield Block("system", request.system)
     for tool in request.tools:
-        yield Block("tool", f"{tool.name}\n{tool.description}\n{leaves(tool.schema)}", schema=True)
+        yield Block("tool", f"{tool.name}\n{tool.description}", tool.schema, schema=True)
     if request.json_schema:
-        yield Block("system", leaves(request.json_schema), schema=True)
+        yield Block("system", "", request.json_schema, schema=True)
     for name, text in request.files:
         yield Block("context", name)
         yield Block("context", text)
@@ -48,7 +81,7 @@ def blocks(request: Request) -> Iterator[Block]:
         for part in message.parts:
             yield _block(message, part)
     if request.params:
-        yield Block("context", leaves(request.params))
+        yield Block("context", "", request.params)
 
 
 def _block(message: Message, part: Part) -> Block:
@@ -59,7 +92,7 @@ def _block(message: Message, part: Part) -> Block:
         case Text(text) | Thinking(text):
             return Block(where, text)
         case ToolUse():
-            return Block("tool", f"{part.name}\n{leaves(part.input)}")
+            return Block("tool", part.name, part.input)
         case ToolResult():
             return Block("tool", part.content)
         case Unread():
@@ -96,23 +129,23 @@ class BlockCache:
 
     def __init__(self, most: int = 8_192) -> None:
         self._most = most
-        self._scans: OrderedDict[bytes, Scan] = OrderedDict()
+        self._scans: OrderedDict[tuple[bytes, str], Scan] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._scans)
 
-    def scan(self, version: str, text: str, scanner: Callable[[str], tuple[Place, ...]]) -> Scan:
-        """What `scanner` (of that `version`) says about `text`: remembered, or asked now. A failure is not kept."""
-        if len(text) < _SHORT:
-            return scanned(text, scanner)
-        key = blake2b(encode(text), digest_size=16, person=version_mark(version)).digest()
+    def scan(self, version: str, block: Block, scanner: Callable[[str], tuple[Place, ...]]) -> Scan:
+        """What `scanner` (of that `version`) says about `block`: remembered, or asked now. A failure is not kept."""
+        if block.value is None and len(block.head) < _SHORT:
+            return scanned(block.head, scanner)
+        key = (block.digest, version)
         with self._lock:
             known = self._scans.get(key)
             if known is not None:
                 self._scans.move_to_end(key)
                 return known
-        scan = scanned(text, scanner)
+        scan = scanned(block.text, scanner)
         if scan.places is not None:
             with self._lock:
                 self._scans[key] = scan
@@ -122,11 +155,6 @@ class BlockCache:
 
 
 _SHORT: Final = 200  # scanning so little costs less than hashing and looking it up
-
-
-def version_mark(version: str) -> bytes:
-    """A version as sixteen bytes that set one scanner's keys apart from another's."""
-    return blake2b(version.encode(), digest_size=16).digest()
 
 
 def scanned(text: str, scanner: Callable[[str], tuple[Place, ...]]) -> Scan:

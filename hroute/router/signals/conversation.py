@@ -69,12 +69,13 @@ def _said(message: Message) -> str:
 def _subject(said: list[str]) -> str:
     """The last turn that is more than "go on"; the last one where all are."""
     for text in reversed(said):
-        if not _is_short_reply(text):
+        if not is_short_reply(text):
             return text
     return said[-1]
 
 
-def _is_short_reply(text: str) -> bool:
+def is_short_reply(text: str) -> bool:
+    """Whether `text` says no more than "go on"."""
     return len(text) <= 40 and normalise(text).casefold().strip(" .,!?") in _GO_ON
 
 
@@ -82,7 +83,7 @@ def _clarifying(said: list[str]) -> int:
     """How many turns at the end ask again: they say so, or repeat the words of the turn before."""
     count = 0
     for earlier, text in zip(reversed(said[:-1]), reversed(said), strict=False):
-        if _is_short_reply(text) or not (_AGAIN.holds(text[:2_000]) or _repeats(earlier, text)):
+        if is_short_reply(text) or not (_AGAIN.holds(text[:2_000]) or _repeats(earlier, text)):
             break
         count += 1
     return count

@@ -9,7 +9,7 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from hroute.router.signals.kinds.detector import Candidate, Detector
+from hroute.router.signals.kinds.detector import DIGIT, DIGITS, Candidate, Detector
 from hroute.router.signals.reading import Reading
 from hroute.terms.pattern import PatternSet, Regexp, compiled
 
@@ -29,6 +29,40 @@ def _nothing(_: str) -> bool:
     return False
 
 
+class _FirstPass:
+    """Which detectors have all that they need in a text.
+
+    What counts long rows of letters has a set of its own, asked only where a detector lacks nothing else: in one
+    automaton with the words, it would have to know of every word how long it is.
+    """
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        needs = dict.fromkeys(need for detector in detectors for need in detector.needs)
+        alone = {detector.needs[0] for detector in detectors if len(detector.needs) == 1}
+        self._long = tuple(need for need in needs if _counts_long_rows(need) and need not in alone)
+        self._short = tuple(need for need in needs if need not in self._long)
+        self._sets = (PatternSet(self._short), PatternSet(self._long))
+        self._needs = tuple(frozenset(detector.needs).intersection(self._short) for detector in detectors)
+        self._rows = tuple(frozenset(detector.needs).intersection(self._long) for detector in detectors)
+        self._by_rarest: dict[str, list[int]] = {}
+        for index, short in enumerate(self._needs):
+            self._by_rarest.setdefault(min(short, key=lambda need: need not in (DIGIT, DIGITS)), []).append(index)
+
+    def asked(self, text: bytes) -> list[int]:
+        """Indices of those detectors, ascending."""
+        there = frozenset(self._short[hit] for hit in self._sets[0].hits(text))
+        asked = [i for need in there for i in self._by_rarest.get(need, ()) if self._needs[i] <= there]
+        if any(self._rows[i] for i in asked):
+            rows = frozenset(self._long[hit] for hit in self._sets[1].hits(text))
+            asked = [i for i in asked if self._rows[i] <= rows]
+        return sorted(asked)
+
+
+def _counts_long_rows(need: str) -> bool:
+    """Whether a pattern repeats something twenty times or more."""
+    return any(piece[:2].isdigit() and int(piece[:2]) >= 20 for piece in need.split("{")[1:])
+
+
 class TextScanner:
     """Some detectors, compiled as they are needed. Thread-safe; keeps no text.
 
@@ -39,20 +73,16 @@ class TextScanner:
         self.version = version
         self._detectors = tuple(detectors)
         self._allowed = allowed
-        needs = tuple(dict.fromkeys(need for detector in self._detectors for need in detector.needs))
-        numbers = {need: number for number, need in enumerate(needs)}
-        self._needs = tuple(frozenset(numbers[need] for need in detector.needs) for detector in self._detectors)
-        self._first = PatternSet(needs)
+        self._first = _FirstPass(self._detectors)
         self._patterns: dict[int, Regexp] = {}
 
     def scan(self, text: str) -> tuple[Place, ...]:
         """Every place, by its position; places never overlap: an earlier detector claims first."""
         reading = Reading(text)
-        hits = self._first.hits(reading.data)
-        if not hits:
+        asked = self._first.asked(reading.data)
+        if not asked:
             return ()
-        there, claimed = frozenset(hits), list[tuple[int, int]]()
-        asked = [index for index, needs in enumerate(self._needs) if needs <= there]
+        claimed: list[tuple[int, int]] = []
         places = [place for index in asked for place in self._places(index, reading, claimed)]
         return tuple(sorted(places, key=lambda place: place.start))
 

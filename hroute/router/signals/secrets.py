@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hroute.router.signals.kinds.detector import Candidate, Detector
+from hroute.router.signals.kinds.detector import DIGIT, Candidate, Detector
 from hroute.router.signals.kinds.drawn import drawn, entropy, flips, is_hex, is_uuid, named_as_hash, plausible
 from hroute.router.signals.kinds.vendors import VENDORS
 from hroute.router.signals.scanner import TextScanner
@@ -179,7 +179,7 @@ _BETWEEN: Final = r"""(?:[^a-z0-9\n]{1,6}(?:key|token|code|tok|id|secret|access|
 _VALUE: Final = r"[a-z0-9+/_.=~%-]"
 
 _FORMATS: Final[tuple[Detector, ...]] = (
-    Detector("connection_string", r"""[a-z][a-z0-9+.-]*://[^\s:/@"']*:([^\s/@"']{3,})@[^\s"']""", (r"://[^\s/@]*:[^\s/@]+@",), _login),
+    Detector("connection_string", r"""[a-z][a-z0-9+.-]*://[^\s:/@"']*:([^\s/@"']{3,})@[^\s"']""", ("://", "@"), _login),
     Detector("authorization", r"\b(?:bearer|basic)[ :]{1,2}([a-z0-9+/_.=-]{20,})", (r"(?:bearer|basic)[ :]",), _authorization),
     Detector("password", rf"""{_NAME}{_SET}["'`]([^"'`\n]{{4,64}})["'`]""", (_NAME,), _quoted_password),
     Detector("password", rf"""{_SHORT}["'`\])]{{0,2}}\s{{0,3}}{_OPERATOR}\s{{0,3}}["'`]([^"'`\n]{{6,64}})["'`]""", (_SHORT,), _listed_password),
@@ -194,8 +194,8 @@ _FORMATS: Final[tuple[Detector, ...]] = (
     Detector("assigned_secret", rf"""{_STRONG}{_REST}["'`\])]{{0,2}}\s{{0,3}}{_OPERATOR}\s{{0,3}}[a-z]?["'`]{{0,3}}({_VALUE}{{11,512}})""", (_STRONG,), _assigned),
     Detector("assigned_secret", rf"""{_STRONG}{_BETWEEN}({_VALUE}{{16,512}})""", (_STRONG,), _keyed),
     Detector("assigned_secret", rf"""{_WEAK}{_BETWEEN}({_VALUE}{{16,512}})""", (_WEAK,), _weakly_keyed),
-    Detector("assigned_secret", rf"""[a-z][a-z0-9_.-]{{1,40}}["']?\s{{0,2}}[:=]\s{{0,2}}["']?({_VALUE}{{24,128}})(?:["'\s]|$)""", (rf"""[:=]\s{{0,2}}["']?{_VALUE}{{24}}""",), _unnamed),
-    Detector("assigned_secret", r"""(?:^|[\s"'>])([a-z0-9_-]{28,80})=*(?:[\s"',;<]|$)""", (r"[a-z0-9_-]{28}",), _standing),
+    Detector("assigned_secret", rf"""[a-z][a-z0-9_.-]{{1,40}}["']?\s{{0,2}}[:=]\s{{0,2}}["']?({_VALUE}{{24,128}})(?:["'\s]|$)""", (DIGIT, rf"""[:=]\s{{0,2}}["']?{_VALUE}{{24}}"""), _unnamed),
+    Detector("assigned_secret", r"""(?:^|[\s"'>])([a-z0-9_-]{28,80})=*(?:[\s"',;<]|$)""", (DIGIT, r"[a-z0-9_-]{28}"), _standing),
 )  # fmt: skip
 
 DETECTORS: Final = (*VENDORS, *_FORMATS)

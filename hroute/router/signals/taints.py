@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -46,7 +46,7 @@ def look(blocks: Iterable[Block], scanner: Scanner, cache: BlockCache | None) ->
     findings: list[Finding] = []
     unsure: set[str] = set()
     for block in blocks:
-        places = _scan(block.text, scanner, cache)
+        places = _scan(block, scanner, cache)
         if places is None:
             unsure.add(block.where)
         else:
@@ -54,11 +54,12 @@ def look(blocks: Iterable[Block], scanner: Scanner, cache: BlockCache | None) ->
     return Found(tuple(findings), frozenset(unsure))
 
 
-def _scan(text: str, scanner: Scanner, cache: BlockCache | None) -> tuple[Place, ...] | None:
-    if not text:
+def _scan(block: Block, scanner: Scanner, cache: BlockCache | None) -> tuple[Place, ...] | None:
+    if not block.head and block.value is None:
         return ()
-    ask: Callable[[str], tuple[Place, ...]] = scanner.scan
-    return (cache.scan(scanner.version, text, ask) if cache is not None else scanned(text, ask)).places
+    if cache is not None:
+        return cache.scan(scanner.version, block, scanner.scan).places
+    return scanned(block.text, scanner.scan).places
 
 
 def personal(found: Found, given: Mapping[str, Value], settings: SignalSettings) -> tuple[frozenset[str], bool]:

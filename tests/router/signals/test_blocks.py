@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from hroute.router.signals.blocks import BlockCache, blocks, leaves
+from hroute.router.signals.blocks import Block, BlockCache, blocks, leaves
 from hroute.router.signals.scanner import Place
 from hroute.terms.message import Message, Request, Text, Thinking, Tool, ToolResult, ToolUse, Unread
 
@@ -56,6 +56,10 @@ def test_leaves_of_a_deep_value_are_found_without_recursion() -> None:
     assert leaves({"a": value}) == "a: bottom"
 
 
+def block(text: str, value: object = None) -> Block:
+    return Block("user", text, value)
+
+
 class Counting:
     def __init__(self) -> None:
         self.read: list[str] = []
@@ -67,22 +71,44 @@ class Counting:
 
 def test_a_block_is_scanned_once() -> None:
     cache, scanner = BlockCache(), Counting()
-    first = cache.scan("v1", "x" * 500, scanner)
-    assert cache.scan("v1", "x" * 500, scanner) == first
+    first = cache.scan("v1", block("x" * 500), scanner)
+    assert cache.scan("v1", block("x" * 500), scanner) == first
     assert len(scanner.read) == 1
+
+
+def test_a_tool_is_known_by_its_value_and_read_once() -> None:
+    cache, scanner = BlockCache(), Counting()
+    for schema in (
+        {"type": "object", "n": [1, 2.5, False, True]},
+        {"type": "object", "n": [1, 2.5, False, True]},
+        {"type": "object", "n": [1]},
+    ):
+        cache.scan("v1", block("ls", schema), scanner)
+    assert scanner.read == ["ls\ntype: object\nn: 1\nn: 2.5\nn\nn", "ls\ntype: object\nn: 1"]
+
+
+def test_values_that_cannot_be_packed_have_a_digest_too() -> None:
+    deep: object = "bottom"
+    for _ in range(5_000):
+        deep = [deep]
+    assert block("", deep).digest == block("", deep).digest
+    assert (
+        len({block("a", {"b": 1}).digest, block("a", {"b": 2}).digest, block("a").digest, block("", {"a": 1}).digest})
+        == 4
+    )
 
 
 def test_another_scanner_reads_it_again() -> None:
     cache, scanner = BlockCache(), Counting()
-    cache.scan("v1", "x" * 500, scanner)
-    cache.scan("v2", "x" * 500, scanner)
+    cache.scan("v1", block("x" * 500), scanner)
+    cache.scan("v2", block("x" * 500), scanner)
     assert len(scanner.read) == 2
 
 
 def test_the_cache_is_bounded_and_forgets_the_oldest() -> None:
     cache, scanner = BlockCache(most=2), Counting()
     for letter in "abca":
-        cache.scan("v1", letter * 500, scanner)
+        cache.scan("v1", block(letter * 500), scanner)
     assert len(cache) == 2
     assert len(scanner.read) == 4
 
@@ -92,20 +118,20 @@ def test_a_failure_is_not_remembered() -> None:
         raise RuntimeError(text)
 
     cache, scanner = BlockCache(), Counting()
-    assert cache.scan("v1", "x" * 500, failing).places is None
-    assert cache.scan("v1", "x" * 500, scanner).places == (Place("email", 0, 1),)
+    assert cache.scan("v1", block("x" * 500), failing).places is None
+    assert cache.scan("v1", block("x" * 500), scanner).places == (Place("email", 0, 1),)
 
 
 def test_the_cache_keeps_no_text() -> None:
     cache = BlockCache()
-    cache.scan("v1", "a canary " * 60, Counting())
+    cache.scan("v1", block("a canary " * 60), Counting())
     assert "canary" not in repr(cache.__dict__)
 
 
 def test_threads_may_share_a_cache() -> None:
     cache, scanner = BlockCache(most=8), Counting()
     threads = [
-        threading.Thread(target=lambda n=n: [cache.scan("v", str(n + i) * 300, scanner) for i in range(50)])
+        threading.Thread(target=lambda n=n: [cache.scan("v", block(str(n + i) * 300), scanner) for i in range(50)])
         for n in range(4)
     ]
     for thread in threads:

@@ -193,6 +193,11 @@ def test_kinds_of_the_policys_own_are_found_by_their_pattern() -> None:
     assert found("ask EMP-12345", scanner) == [("employee", "EMP-12345")]
 
 
+def test_a_custom_pattern_may_count_a_long_row() -> None:
+    scanner = pii_scanner((), custom=[("long", r"\d{30}")])
+    assert found("x 123456789012345678901234567890", scanner) == [("long", "123456789012345678901234567890")]
+
+
 def test_a_custom_pattern_that_is_no_re2_is_an_error_and_not_a_silent_miss() -> None:
     with pytest.raises(PatternError):
         pii_scanner((), custom=[("x", "(?=a)")]).scan("a")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+DIGIT = r"\d"
 DIGITS = r"\d[\d ./:-]{0,2}\d"
 """The least that any number has: two digits, close together."""
 

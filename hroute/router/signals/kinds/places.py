@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hroute.router.signals.kinds.detector import DIGITS, Candidate, Detector
+from hroute.router.signals.kinds.detector import DIGIT, DIGITS, Candidate, Detector
 
 _STREET: Final = r"street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|terrace|parkway|pkwy|highway|hwy|crescent|close|gardens|grove|circle|cir|trail|mews|walk|row|hill"
 _WEAK: Final = (
@@ -94,17 +94,17 @@ def _place(pattern: str, *needs: str, accept: Callable[[Candidate], bool] = _who
 
 
 PLACES: Final[tuple[Detector, ...]] = (
-    _place(rf"\d{{1,6}}[a-z]?,? {_NAME} (?:{_STREET})\b", rf"\d [^\n]* (?:{_STREET})", accept=_address),
-    _place(rf"(\d{{1,6}}[a-z]?,? {_NAME} (?:{_WEAK}))(?:,|\.|\n|$| apt| unit| suite| in )", rf"\d [^\n]* (?:{_WEAK})", accept=_address),
+    _place(rf"\d{{1,6}}[a-z]?,? {_NAME} (?:{_STREET})\b", DIGIT, rf" (?:{_STREET})", accept=_address),
+    _place(rf"(\d{{1,6}}[a-z]?,? {_NAME} (?:{_WEAK}))(?:,|\.|\n|$| apt| unit| suite| in )", DIGIT, rf" (?:{_WEAK})", accept=_address),
     _place(r"p\.? ?o\.? box:? ?#?\d{1,6}|postfach \d{1,6}|postbox \d{1,6}|apartado (?:de correos )?\d{1,6}|boîte postale \d{1,6}", r"p\.? ?o\.? box|postfach|postbox|apartado|boîte postale"),
     _place(r"(?:psc|cmr|unit) \d{1,5},? box \d{1,5}|(?:apo|fpo|dpo),? a[aep] \d{5}", r"box \d|(?:apo|fpo|dpo),? a[aep] \d"),
     _place(rf"\d{{1,6}}[^\n\d]{{0,3}}[ ,][^\n]{{2,60}}[\n,; >]{{1,6}}(?:{_UNIT})\.? ?(?:no\.? ?)?#?\d{{1,5}}[a-z]?\b", rf"(?:{_UNIT})\.? ?(?:no\.? ?)?#?\d", accept=_flat),
     _place(rf"(?-i:\p{{Lu}})[\pL.' -]{{1,30}},? (?-i:{_STATES}),? \d{{5}}(?:-\d{{4}})?\b", rf"(?:{_STATES}),? \d{{5}}"),
     _place(rf"\b[\pL-]+(?:{_ENDS}) \d{{1,4}} ?[a-z]?\b", rf"(?:{_ENDS}) \d", accept=_capital),
-    _place(rf"\b((?:{_BEFORE}) {_OF}(?-i:\p{{Lu}})[\pL'. -]{{2,40}}?,? (?:n[º°.] ?)?\d{{1,5}})\b", rf"(?:{_BEFORE}) [^\n]*\d"),
-    _place(rf"\d{{1,4}}(?: ?(?:bis|ter))?,? (?:rue|avenue|boulevard|impasse|chemin|allée|quai|cours) {_OF}(?-i:\p{{Lu}})[\pL'-]+", r"\d[^\n]* (?:rue|avenue|boulevard|impasse|chemin|allée|quai|cours) "),
+    _place(rf"\b((?:{_BEFORE}) {_OF}(?-i:\p{{Lu}})[\pL'. -]{{2,40}}?,? (?:n[º°.] ?)?\d{{1,5}})\b", DIGIT, rf"(?:{_BEFORE}) "),
+    _place(rf"\d{{1,4}}(?: ?(?:bis|ter))?,? (?:rue|avenue|boulevard|impasse|chemin|allée|quai|cours) {_OF}(?-i:\p{{Lu}})[\pL'-]+", DIGIT, r" (?:rue|avenue|boulevard|impasse|chemin|allée|quai|cours) "),
     _place(rf"(?-i:\p{{Lu}})[\pL.' -]{{1,30}} (?:{_BEHIND}),? ?\d{{1,5}}|(?-i:\p{{Lu}})[\pL.' -]{{1,30}} \d{{1,5}}\.? (?:street|st\.)", rf"(?:{_BEHIND}),? ?\d|\d\.? st(?:reet|\.)"),
-    _place(rf"(?:{_CUES})[^\pL\d]{{1,8}}(?:is |at |to |the |corner of |user: ?)*((?:\d{{1,6}}[a-z]?,? ){{1,2}}(?:[\pL][\pL.'-]*,? ?){{1,5}}\d{{0,5}}|{_CAPITAL}(?: (?:and |{_OF})?{_CAPITAL}){{0,4}} \d{{1,5}})\b", _CUES, DIGITS, accept=_named),
+    _place(rf"(?:{_CUES})[^\pL\d]{{1,8}}(?:is |at |to |the |corner of |user: ?)*((?:\d{{1,6}}[a-z]?,? ){{1,2}}(?:[\pL][\pL.'-]*,? ?){{1,5}}\d{{0,5}}|{_CAPITAL}(?: (?:and |{_OF})?{_CAPITAL}){{0,4}} \d{{1,5}})\b", _CUES, DIGIT, accept=_named),
     _place(rf"(?:^|[^a-z\d])(?:{_POST_CUES})[^a-z\d]{{1,4}}(?:(?:is|of|number|for|in|the)[^a-z\d]{{1,3}}){{0,2}}(\d{{4,6}}(?:-\d{{3,4}})?|[a-z]{{1,2}}\d[a-z\d]? ?\d[a-z]{{2}}|[a-z]\d[a-z] ?\d[a-z]\d)\b", _POST_CUES, DIGITS),
     _place(r"(?-i:[A-CEGHJ-NPR-TVXY]\d[A-Z] \d[A-Z]\d)", r"[a-z]\d[a-z] \d[a-z]\d"),
 )  # fmt: skip

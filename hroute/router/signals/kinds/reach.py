@@ -46,7 +46,7 @@ def _ipv4(found: Candidate) -> bool:
     if found.value.startswith(("127.", "0.")) or found.value == "255.255.255.255":
         return False
     words = found.before(20).replace(":", " ").replace("=", " ").replace('"', " ").split()
-    return not (words and words[-1] in _VERSION_CUES)
+    return not (words and words[-1].endswith(_VERSION_CUES))
 
 
 def _ipv6(found: Candidate) -> bool:
@@ -90,5 +90,5 @@ REACH: Final[tuple[Detector, ...]] = (
     Detector("ip", r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}", (r":[0-9a-f]{0,4}:[0-9a-f]",), _ipv6),
     *PHONE,
     formatted("date", r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}", _date),
-    Detector("url", r"https?://[^\s<>\"'`]+", (r"https?://",)),
+    Detector("url", r"https?://[\pL\d\[][^\s<>\"'`]*", (r"https?://",)),
 )  # fmt: skip

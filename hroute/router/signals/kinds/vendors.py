@@ -72,7 +72,7 @@ VENDORS: Final[tuple[Detector, ...]] = (
     _prefixed("dropbox_token", r"sl\.", rf"(?:u\.)?{_W}{{60,}}"),
     _prefixed("google_oauth", r"1//0", rf"{_W}{{40,}}"),
     Detector("sentry_dsn", r"(?-i:https://[0-9a-f]{32}(?::[0-9a-f]{32})?@[a-z0-9.-]+)", (r"(?-i:https://[0-9a-f]{4})",)),
-    Detector("private_key", r"""-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\\n|\\r|["'+,\s])*[A-Za-z0-9+/]{4}""", (r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY",)),
+    Detector("private_key", r"""-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:\\n|\\r|["'+,\s])*[A-Za-z0-9+/]{4}""", ("-----BEGIN", "PRIVATE KEY")),
     _prefixed("private_key", r"LS0tLS1CRUdJTi", r"[A-Za-z0-9+/]{20,}"),  # a PEM, in base64 once more
     Detector("private_key", r"PuTTY-User-Key-File-\d", (r"PuTTY-User-Key-File",)),
 )  # fmt: skip
