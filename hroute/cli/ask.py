@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,9 +97,14 @@ def _client(policy: str | None, sandbox: bool, script: str | None) -> Client:
     playing = sandbox or script is not None
     if playing:
         streams.talk("sandbox: answers are scripted, nothing is sent; the decision is real")
-    return Client.from_policy(
+    client = Client.from_policy(
         policy=loaded, sandbox=(_script(script) if script else True) if playing else None, observe=_observe
     )
+    if not playing:
+        from hroute.router.memory import remind
+
+        remind(client.engine.health, loaded, os.environ)
+    return client
 
 
 def _script(file: str) -> Script:

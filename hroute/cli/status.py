@@ -1,8 +1,13 @@
-"""`hroute status`: the providers of the policy, whether each has its key, where it is and what it costs."""
+"""`hroute status`: the providers of the policy, whether each has its key, where it is, how it is and what it costs.
+
+Breakers live in the process that calls. This one has called nobody, so it shows what the ledger's last minutes would
+make of them, and says so; without a ledger nothing is known.
+"""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,9 +18,12 @@ from hroute.cli.render.text import visible
 from hroute.terms import locality, money, secret
 
 if TYPE_CHECKING:
-    from hroute.schema.policy import Provider
+    from hroute.schema.policy import Policy, Provider
 
-HELP = "List the providers of the policy: key, locality, price. Nothing is sent, and no key is ever shown."
+HELP = "List the providers of the policy: key, locality, breakers, price. Nothing is sent, and no key is ever shown."
+
+_SEEN = "breakers: as the ledger's calls of the last 10 minutes leave them; a running server knows its own better"
+_UNSEEN = "breakers: not known, for they live in the process that calls, and no ledger is kept that could tell"
 
 _PLACES = {"machine": "this machine", "network": "your network", "cloud": "cloud"}
 
@@ -30,15 +38,19 @@ def status(
 ) -> int:
     """Resolve what each provider names, show what is there and what is missing."""
     loaded = policies.load(policy)
-    found = [_facts(provider) for provider in policies.in_use(loaded)]
+    breakers, known = _breakers(loaded)
+    found = [_facts(provider) | breakers[provider.name] for provider in policies.in_use(loaded)]
     if as_json:
         for facts in found:
             streams.emit("status", facts)
         return exits.DONE
-    table = [["provider", "model", "key", "local", "in", "out"]]
+    table = [
+        ["provider", "model", "key", "local", "errors breaker", "latency breaker (p95)", "last error", "in", "out"]
+    ]
     table += [_row(facts) for facts in found]
-    for line in rows(table, right=(4, 5)):
+    for line in rows(table, right=(7, 8)):
         streams.line(line)
+    streams.talk(_SEEN if known else _UNSEEN)
     streams.talk(f"{loaded.path}, policy {loaded.hash[:7]}; prices in USD per million tokens")
     return exits.DONE
 
@@ -69,6 +81,25 @@ def _facts(provider: Provider) -> dict[str, Any]:
     }
 
 
+def _breakers(policy: Policy) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Of each provider the breakers and the number of calls that they rest on, and whether anything is known at all."""
+    from hroute.router import memory
+    from hroute.router.health import Health
+
+    past, health = memory.past(policy, os.environ), Health()
+    health.seed(policy.providers.values(), past or ())
+    calls = Counter(call.provider for call in past or ())
+    shown = {}
+    for condition in health.conditions(policy.providers.values()):
+        facts = {key: value for key, value in condition.as_json().items() if key not in ("under_way", "waiting")}
+        known = calls[condition.provider] > 0
+        shown[condition.provider] = {
+            **{key: value if known or key == "p95_limit_s" else None for key, value in facts.items()},
+            "recent_calls": None if past is None else calls[condition.provider],
+        }
+    return shown, past is not None
+
+
 def _key_name(reference: str | None) -> str | None:
     """The name of a key, never the key: a literal one is named as what it is."""
     if reference is None:
@@ -85,8 +116,27 @@ def _row(facts: dict[str, Any]) -> list[str]:
         visible(f"{facts['plugin']} / {facts['model']}"),
         _key(facts),
         visible(_PLACES[facts["locality"]] + host),
+        _errors(facts),
+        _latency(facts),
+        visible(facts["last_error"] or "-"),
         *(f"${price[kind]:g}" if kind in price else "-" for kind in ("input", "output")),
     ]
+
+
+def _errors(facts: dict[str, Any]) -> str:
+    if facts["errors_breaker"] is None:
+        return "unknown" if facts["recent_calls"] is None else "no calls"
+    seconds = facts["open_for_s"]
+    return str(facts["errors_breaker"]) if seconds is None else f"open, {seconds:.0f} s"
+
+
+def _latency(facts: dict[str, Any]) -> str:
+    limit, p95 = facts["p95_limit_s"], facts["p95_s"]
+    if limit is None:
+        return "-"
+    if facts["latency_breaker"] is None:
+        return f"{'unknown' if facts['recent_calls'] is None else 'no calls'} (of {limit:g} s)"
+    return f"{facts['latency_breaker']} ({'-' if p95 is None else f'{p95:.1f} s'} of {limit:g} s)"
 
 
 def _key(facts: dict[str, Any]) -> str:

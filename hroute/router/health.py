@@ -61,12 +61,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A call that ended `ago` seconds before now, from the record of another process; `seconds` is its latency."""
+    """A call that ended `ago` seconds before now, from the record of another process; `seconds` is its latency, `told`
+    what its provider said (status and code) where it failed."""
 
     provider: str
     outcome: Outcome
     ago: float
     seconds: float | None = None
+    told: str = ""
 
 
 class Standing:
@@ -111,7 +113,7 @@ class Standing:
             self.breaker.probe()
         leave = self.breaker.enter() or Pass(self.breaker.era)
         if verdict in BAD:
-            self.last = Failure(call.outcome, str(call.outcome))
+            self.last = Failure(call.outcome, call.told or str(call.outcome))
         self.breaker.hear(leave, verdict)
         if self.latency and call.outcome is Outcome.OK and call.seconds is not None:
             self.latency.leave(self.latency.enter(), call.seconds)

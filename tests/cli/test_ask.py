@@ -8,11 +8,14 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hroute.ledger import ledger
+from hroute.ledger.records import AttemptRow, RequestRow
 from tests.cli.conftest import POLICY, Cli, Ran, environment
 
 SCRIPT = """\
@@ -195,3 +198,19 @@ def test_a_key_reaches_no_output(tmp_path: Path, hroute: Hroute) -> None:
     ):
         ran = hroute(*arguments, BIG_KEY=key, OTHER_KEY=key)
         assert key not in ran.out + ran.err
+
+
+def test_a_provider_that_others_have_just_found_down_is_not_tried_again(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The breakers of a command begin as the ledger's last minutes leave them."""
+    down = AttemptRow("home", "small:8b", "transport", 1.0, code="ConnectError")
+    book = ledger.at(str(tmp_path / "ledger.db"))
+    for n in range(5):
+        book.append(RequestRow(f"r{n}", int(time.time() * 1000) - 5000, "transport", tries=(down,)))
+    book.close()
+    monkeypatch.setenv("HROUTE_LEDGER", str(tmp_path / "ledger.db"))
+    ran = cli("ask", "--signal", "contains_pii=true", "hello", "--json")
+    assert ran.code == 5
+    assert json.loads(ran.out)["attempts"] == []
+    assert "errors breaker is open" in ran.err + ran.out

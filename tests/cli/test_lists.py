@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from hroute.ledger import ledger
+from hroute.ledger.records import AttemptRow, RequestRow
 from tests.cli.conftest import Cli
 
 
@@ -14,6 +18,7 @@ def test_the_providers_of_the_policy(
     cli: Cli, golden: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIG_KEY", "a-secret")
+    monkeypatch.setenv("HROUTE_LEDGER", "")
     ran = cli("status")
     assert ran.code == 0
     assert "a-secret" not in ran.out + ran.err
@@ -26,6 +31,41 @@ def test_the_providers_for_a_program(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     assert {line["schema"] for line in lines} == {"hroute.status/1"}
     assert {line["provider"]: line["key_present"] for line in lines} == {"home": False, "big": True, "other": False}
     assert lines[0]["locality"] == "machine"
+
+
+def test_without_a_ledger_nothing_is_said_about_breakers(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HROUTE_LEDGER", "")
+    ran = cli("status")
+    assert "breakers: not known" in ran.err
+    assert ran.out.count("unknown") == 3
+    line = json.loads(cli("status", "--json").out.splitlines()[0])
+    assert [line[key] for key in ("errors_breaker", "latency_breaker", "last_error", "recent_calls")] == [None] * 4
+
+
+def test_what_the_ledger_saw_in_the_last_minutes_is_what_is_known_of_the_breakers(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = str(tmp_path / "ledger.db")
+    now = time.time() * 1000
+    book = ledger.at(where)
+    for n in range(5):
+        failed = AttemptRow("big", "big-1", "capacity", 20.0, status=529, code="overloaded_error")
+        book.append(RequestRow(f"r{n}", int(now - 9000), "capacity", tries=(failed,)))
+    fine = AttemptRow("other", "other-1", "ok", 1500.0)
+    book.append(RequestRow("r6", int(now - 60_000), "ok", provider="other", latency_ms=1500.0, tries=(fine,)))
+    book.append(RequestRow("r7", int(now - 3_600_000), "ok", tries=(AttemptRow("home", "small:8b", "server", 1.0),)))
+    book.close()
+    monkeypatch.setenv("HROUTE_LEDGER", where)
+    ran = cli("status")
+    home, big, other = ran.out.splitlines()[1:]
+    assert "no calls" in home
+    assert "  open, 2" in big
+    assert "529 overloaded error" in big
+    assert "  closed  " in other
+    assert "last 10 minutes" in ran.err
+    lines = {line["provider"]: line for line in map(json.loads, cli("status", "--json").out.splitlines())}
+    assert [lines[name]["recent_calls"] for name in ("home", "big", "other")] == [0, 5, 1]
+    assert 15 <= lines["big"]["open_for_s"] <= 27
 
 
 def test_the_models_are_listed_and_filtered(cli: Cli) -> None:
