@@ -23,7 +23,6 @@ from hroute.providers.protocol import Capabilities, Permit, Target
 from hroute.router.client import Client
 from hroute.schema.load import load_text
 from hroute.terms.message import Event, Reply, Request, Text
-from hroute.terms.outcome import Outcome
 
 POLICY = """\
 version: 1
@@ -118,9 +117,8 @@ def measure(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> Measu
             kept, right = kept + stayed, right + good
             wrong += stayed and not good
             lost += stayed and not good and bool(correct[strong])
-            reasons.update(
-                a.failure.code or "" for a in answer.attempts if a.failure and a.outcome is Outcome.BAD_CONTENT
-            )
+            if not stayed:
+                reasons[next(a.failure.code or "" for a in reversed(answer.attempts) if a.failure)] += 1
     return Measured(len(rows), kept, wrong, lost, right, reasons)
 
 

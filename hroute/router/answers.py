@@ -96,7 +96,8 @@ def _canonical(value: Any, on: str, choices: tuple[str, ...]) -> Canonical | Non
             return canonical.short_text(value)
     if choices:
         return canonical.choice(value, choices)
-    return canonical.choice(value) or canonical.number(value) or canonical.symbols(value) or canonical.short_text(value)
+    forms = (canonical.choice, canonical.number, canonical.total, canonical.symbols, canonical.short_text)
+    return next((found for form in forms if (found := form(value)) is not None), None)
 
 
 def _whole(text: str, on: str, choices: tuple[str, ...]) -> Canonical | Unclear:
@@ -120,7 +121,8 @@ def _whole(text: str, on: str, choices: tuple[str, ...]) -> Canonical | Unclear:
 
 
 def _conclusion(text: str, on: str) -> Canonical | None:
-    """The only number of the last sentence, where that draws a conclusion, or where a number is asked for."""
+    """The only number of the last sentence, where that draws a conclusion (`therefore`, a sum, a number in bold), or where
+    a number is asked for."""
     last = [line for line in text.splitlines() if line.strip()][-1]
     ends = [found.start() + 1 for found in _re(_SENTENCE_END).finditer(last)]
     sentence = last[ends[-1] if ends else 0 :]
@@ -211,10 +213,12 @@ _BARE: Final = r"([^\s,}\]\"]+)"
 _MARK: Final = (
     r"(?i)(?:\b(?:the )?(?:final |correct |right )*answer(?:\*\*|__)?(?: is(?: therefore| thus)?\b|\s?[:=])"
     r"|(?:^|[^\p{L}])(?:antwort|réponse|respuesta|risposta|resposta|odpowiedź|antwoord|відповідь|ответ)(?:\*\*)?(?: ist| est| es| è| é| jest)?\s?[:=]"
-    r"|(?:^|\n)\W*(?:label|category|class|sentiment|result|output)(?:\*\*)?\s?:)(?:\*\*|__)?:?"
+    r"|(?:^|\n)\W*(?:label|category|class|sentiment|result|output|total|solution)(?:\*\*)?\s?:)(?:\*\*|__)?:?"
 )
 _SENTENCE_END: Final = r"[.!?]\s+(?:\p{Lu}|\p{Lo})"
-_THEREFORE: Final = r"(?i)\b(?:therefore|thus|hence|so|in total|altogether|in conclusion|finally)\b"
+_THEREFORE: Final = (
+    r"(?i)\b(?:therefore|thus|hence|so|in total|altogether|in conclusion)\b|=\s*\S|\*\*[^*\n]*\d[^*\n]*\*\*"
+)
 _FRAME: Final = r"(?i)^(?:it is|it's|it’s|that is|that's|that’s|this is|there are|there is)\s+"
 _UNKNOWN: Final = (
     r"(?i)(?:cannot|can't|can not|could not|impossible to|not possible to|unable to) (?:be )?(?:determine|calculate|say|tell|know|answer)"

@@ -74,6 +74,8 @@ def only_number(text: str) -> Canonical | None:
     plain = _spelled(tidy(text))
     tail = plain.rpartition("=")[2]
     for part in (tail, plain):
+        if _re(_OPEN_SUM).search(part) is not None:
+            continue
         values = {
             str(found.value): found for token in _re(_TOKEN).findall(part) if (found := number(token)) is not None
         }
@@ -81,6 +83,12 @@ def only_number(text: str) -> Canonical | None:
         if len(values) == 1 and not broken:
             return next(iter(values.values()))
     return None
+
+
+def total(text: str) -> Canonical | None:
+    """The number that a sum written out comes to: `240 + 70 = 310 ounces`."""
+    found = _re(_SUM).search(tidy(text))
+    return number(found.group(1)) if found else None
 
 
 def choose(text: str, choices: Iterable[str]) -> str | None:
@@ -131,7 +139,7 @@ def json_value(value: Any) -> Canonical | None:
 def short_text(text: str) -> Canonical | None:
     """A few words, without case, articles, marks and markup. None where it is empty or too long to be compared."""
     plain = tidy(text).casefold()
-    words = _words(plain)
+    words = _words(plain.replace(",", " "))
     if not words or len(words) > _MOST_WORDS or len(plain) > LONGEST:
         return None
     return Canonical("text", " ".join(words))
@@ -139,7 +147,7 @@ def short_text(text: str) -> Canonical | None:
 
 def symbols(text: str) -> Canonical | None:
     """A formula, a list or a quoted value, by its signs: blanks and the kind of quotes are nothing."""
-    plain = tidy(text).casefold().replace('"', "'")
+    plain = tidy(text).replace('"', "'")
     if not plain or len(plain) > LONGEST or _re(_SIGNS).search(plain) is None:
         return None
     return Canonical("text", _re(_BLANKS_AT_SIGNS).sub(r"\1", plain))
@@ -244,6 +252,8 @@ _NUMBER: Final = (
     r" ?(?P<cash>[$€£¥]?)(?P<rest>(?:[ /%°-]?[^\d=<>+*^:/-]*){0,4})"
 )
 """A number with what may stand around it; no further digit."""
+_SUM: Final = r"[\d)%]\s*=\s*([^=]+)$"
+_OPEN_SUM: Final = r"\s[*/+-]\s|\*"
 _TOKEN: Final = r"[-+]?[$€£¥]?\d(?:[\d.,'/:^-]*\d)?%?"
 _OPTION: Final = (
     r"(?i)(?:(?:option|choice|answer) )?"

@@ -68,7 +68,7 @@ def test_the_measure_counts_what_it_says(tool: ModuleType) -> None:
     ]
     found = tool.measure(rows, "a", "b")
     assert (found.rows, found.kept, found.wrong, found.wrong_where_strong_is_right, found.right) == (5, 3, 2, 1, 2)
-    assert found.reasons == {"disagreement": 1, "no_answer": 2}
+    assert found.reasons == {"disagreement": 1, "no_answer": 1}
     text = "\n".join(tool.table(rows, [("a", "b")]))
     assert "60.0%" in text
     assert "33.33%" in text

@@ -26,7 +26,7 @@ def unclear(text: str, on: str = "answer", choices: tuple[str, ...] = ()) -> str
 EIGHTEEN = [
     "18", "$18", "18 dollars.", "It is 18.", "Answer: 18", "**Answer:** 18 dollars", "The answer is 18.", "So the final answer is $18. I hope this helps!", "Reasoning...\n#### 18",
     r"Thus $\boxed{18}$.", "**Final Answer:**\n\n18", "16 - 3 - 4 = 9 eggs. " * 12 + "Therefore, she makes 9 * 2 = $18 every day.", "Die Antwort ist: 18", "Відповідь: 18",
-    '{"reasoning": "9 * 2", "answer": "18"}', '{"reasoning": "9 * 2", "answer": 18}', '```json\n{"answer": "18"}\n```', 'Here you are:\n```\n{"answer": "$18"}\n```\nThe answer is above, see line 3.',
+    "She sells the rest for two dollars each. " * 8 + "She makes 9 * 2 = $18 a day.", "She sells the rest. " * 12 + "She makes **18 dollars**.", "First 16 - 7 = 9.\nTotal: $18", '{"reasoning": "9 * 2", "answer": "18"}', '{"reasoning": "9 * 2", "answer": 18}', '```json\n{"answer": "18"}\n```', 'Here you are:\n```\n{"answer": "$18"}\n```\nThe answer is above, see line 3.',
     '{"reasoning": "first\nthen \\(9 \\times 2\\)", "answer": "18"}', '{"answer": "answer": "18"}', '{"reasoning": "she said "hello" twice", "answer": "18"}', '{"reasoning": "x", "answer": 18',
     '{"result": 18, "steps": ["9 * 2"]}', '{"total": 18, "explanation": "nine times two"}', '{"final_answer": "18", "answer": "the draft said 17"}', "{'reasoning': 'x', 'answer': '18'}",
 ]  # fmt: skip

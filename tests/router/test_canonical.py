@@ -55,7 +55,16 @@ def test_the_only_number_of_a_sentence_is_found(text: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["3 apples and 4 pears", "from 9:00 to 18", "no number", "version 1.2.3", "on 2024-05-01"]
+    "text",
+    [
+        "(5 + 3) * 8 = 8 * 8",
+        "packs = pieces / 15",
+        "3 apples and 4 pears",
+        "from 9:00 to 18",
+        "no number",
+        "version 1.2.3",
+        "on 2024-05-01",
+    ],
 )
 def test_a_sentence_with_more_numbers_or_none_has_no_only_one(text: str) -> None:
     assert canonical.only_number(text) is None
@@ -115,7 +124,7 @@ def test_json_is_compared_by_value_and_reasons_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Paris", "**paris**."), ("The Beatles", "beatles"), ("2:00 pm", "2:00 PM."), ("Curie, Marie", "curie marie")]
+    ("one", "other"), [("Paris", "**paris**."), ("The Beatles", "beatles"), ("2:00 pm", "2:00 PM."), ("Curie, Marie", "curie marie"), ("red,green , blue", "Red, green, blue")]
 )  # fmt: skip
 def test_a_short_text_is_compared_without_dress(one: str, other: str) -> None:
     assert same(canonical.short_text(one), canonical.short_text(other))
@@ -127,11 +136,20 @@ def test_a_long_text_is_not_compared() -> None:
     assert canonical.short_text(" .. ") is None
 
 
+def test_a_sum_written_out_is_what_it_comes_to() -> None:
+    assert same(canonical.total("$6.00 + $8.00 + $20.00 = $34.00"), canonical.number("34"))
+    assert same(canonical.total("In total he needs 240 + 70 = 310 ounces."), canonical.number("310"))
+    assert canonical.total("x = y") is None
+    assert canonical.total("8 + 8") is None
+    assert canonical.total("5 = 8 * 8") is None
+
+
 def test_formulas_and_lists_are_compared_by_their_signs() -> None:
     assert same(canonical.symbols("x + 1 = 2y"), canonical.symbols("$x+1=2y$"))
     assert same(canonical.symbols("[1, 2, 'a']"), canonical.symbols('[1,2,"a"]'))
     assert not same(canonical.symbols("10²"), canonical.symbols("10 * 2"))
     assert not same(canonical.symbols("'a b'"), canonical.symbols("'ab'"))
+    assert not same(canonical.symbols("['a']"), canonical.symbols("['A']"))
     assert canonical.symbols("Paris") is None
 
 
