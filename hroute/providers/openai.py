@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from hroute.providers import transport
+from hroute.providers.openai_options import OPTIONS
 from hroute.providers.outcomes import Row
 from hroute.providers.protocol import Capabilities, Target
 from hroute.providers.stainless import Reader, StainlessPlugin
@@ -53,7 +55,7 @@ PARAMS: Final = frozenset(
 
 class OpenAIPlugin(StainlessPlugin):
     name = "openai"
-    capabilities = Capabilities(default_base_url=OWN_ADDRESS, logprobs=True)
+    capabilities = Capabilities(default_base_url=OWN_ADDRESS, logprobs=True, options=OPTIONS)
     rows = ROWS
     exceptions = EXCEPTIONS
     params = PARAMS
@@ -84,11 +86,19 @@ class OpenAIPlugin(StainlessPlugin):
         return client.chat.completions
 
     def body(self, target: Target, request: Request) -> dict[str, Any]:
-        limit_key = "max_completion_tokens" if target.base_url in (None, OWN_ADDRESS) else "max_tokens"
-        return wire.emit_request(request, target.model, limit_key=limit_key)
+        return wire.emit_request(request, target.model, limit_key=_limit_key(target))
 
     def parse(self, body: Any) -> Reply:
         return wire.parse_reply(body)
 
     def reader(self) -> Reader:
         return openai_chat_stream.Reader()
+
+
+def _limit_key(target: Target) -> str:
+    """What the server calls the limit on output tokens: the vendor's newer models refuse its older name."""
+    if "limit_key" in target.options:
+        return str(target.options["limit_key"])
+    host = urlsplit(target.base_url or OWN_ADDRESS).hostname or ""
+    own = host == "api.openai.com" or host.endswith(".openai.azure.com")
+    return "max_completion_tokens" if own else "max_tokens"

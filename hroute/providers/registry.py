@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hroute.errors import UsageError
+from hroute.providers.openai_options import OPTIONS as OPENAI_OPTIONS
 from hroute.providers.programs.terms import OPTIONS
 from hroute.providers.protocol import Capabilities, Plugin
 
@@ -26,7 +27,7 @@ _BUILT_IN: Final[dict[str, tuple[str, Capabilities]]] = {
     ),
     "openai": (
         "hroute.providers.openai:OpenAIPlugin",
-        Capabilities(default_base_url="https://api.openai.com/v1", logprobs=True),
+        Capabilities(default_base_url="https://api.openai.com/v1", logprobs=True, options=OPENAI_OPTIONS),
     ),
     "ollama": (
         "hroute.providers.ollama:OllamaPlugin",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from hroute.providers.protocol import Capabilities, Target
 from hroute.router.plan import Skipped, Why
@@ -27,7 +29,18 @@ def target_of(
         return Skipped(provider.name, Why.KEY, f"{_shown(provider.api_key)} is not set")
     if key is None and facts.needs_key and base_url == facts.default_base_url:
         return Skipped(provider.name, Why.KEY, "has no api_key in the policy")
-    return _target(provider, model, base_url, key)
+    missing: list[str] = []
+
+    def look(text: str) -> str:
+        found = resolve(text, environ, keyring)
+        if found is None:
+            missing.append(text)
+        return found or ""
+
+    target = _looked_up(_target(provider, model, base_url, key), look)
+    if missing:
+        return Skipped(provider.name, Why.ADDRESS, f"{_shown(missing[0])} (named by its settings) is not set")
+    return target
 
 
 def stand_in(provider: Provider, facts: Capabilities, environ: Mapping[str, str]) -> Target:
@@ -59,6 +72,22 @@ def _target(provider: Provider, model: str, base_url: str | None, key: str | Non
         options=provider.options,
         command=provider.command,
     )
+
+
+def _looked_up(target: Target, look: Callable[[str], str]) -> Target:
+    """`target` with every reference in its parameters, options and command replaced by what it stands for, as text."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, str):
+            return look(value) if is_reference(value) else value
+        if isinstance(value, Mapping):
+            return {key: of(item) for key, item in value.items()}
+        return [of(item) for item in value] if isinstance(value, list) else value
+
+    if not (target.params or target.options or target.command):
+        return target
+    command = tuple(of(word) for word in target.command)
+    return replace(target, params=of(target.params), options=of(target.options), command=command)
 
 
 def _shown(reference: str) -> str:

@@ -15,6 +15,8 @@ _COMMAND: Final = "command"
 
 def options(subject: Subject) -> Iterator[Diagnostic]:
     """HR010 to HR013: what stands in `options` and does not fit the plugin; what `plugin: command` lacks, or others have."""
+    from hroute.providers import registry
+
     source = subject.source
     if source is None:
         return
@@ -22,7 +24,7 @@ def options(subject: Subject) -> Iterator[Diagnostic]:
         if provider.catalogued or not subject.facts(provider.plugin).known:
             continue
         yield from _command(provider, source)
-        if provider.options:
+        if provider.options or provider.plugin not in registry.built_in():  # a third party's plugin may demand some
             yield from _options(provider, source)
 
 

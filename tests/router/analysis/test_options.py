@@ -47,7 +47,7 @@ def test_options_that_do_not_fit_are_findings_at_their_place(options: str, code:
     assert f"  mine: {{{written}"[column - 1 :].startswith(at)
 
 
-@pytest.mark.parametrize("plugin", ["anthropic", "openai", "ollama"])
+@pytest.mark.parametrize("plugin", ["anthropic", "ollama"])
 def test_a_plugin_without_options_takes_none(plugin: str) -> None:
     ((code, message, _),) = findings(f"plugin: {plugin}, model: m, options: {{keep_alive: 5m}}")
     assert code == "HR011"

@@ -1,0 +1,19 @@
+"""What a policy may say to the plugin `openai` besides parameters: how servers that speak its wire differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+OPTIONS: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "limit_key": {
+            "title": "max_tokens or max_completion_tokens",
+            "enum": ["max_tokens", "max_completion_tokens"],
+            "description": "The name by which the server knows the limit on output tokens. Without it OpenAI and Azure are told `max_completion_tokens`, everybody else `max_tokens`.",
+        },
+    },
+}
+"""The JSON Schema of `options:` of `plugin: openai`."""
