@@ -12,7 +12,8 @@ from typing import Any, Literal, Protocol
 
 from hroute.providers.protocol import Permit, Target
 from hroute.router.backoff import Tries, pause
-from hroute.router.plan import Candidate, Gate, Leaving, Plan, Skipped, enter
+from hroute.router.entry import Inside, enter, shut
+from hroute.router.plan import Candidate, Gate, Leaving, Plan, Skipped
 from hroute.schema.policy import CHAIN_ATTEMPTS
 from hroute.terms.allowance import Allowance
 from hroute.terms.clock import Bell, Clock, Rng
@@ -254,6 +255,8 @@ def _retries(candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: fl
         if seconds is None or len(log.attempts) >= terms.budget or terms.clock.now() + seconds >= until:
             return end
         if seconds > 0:
+            if shut(candidate, terms):
+                return end  # its breaker has just opened: the next one sooner
             yield Wait(seconds)
 
 
@@ -271,7 +274,7 @@ def one_call(
     candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float
 ) -> Generator[Step, Result, Accepted | Failure | Broken | Skipped]:
     """One call to `candidate` past limits and gates, or who does not let it in."""
-    inside = yield from _enter(candidate, plan, terms, until)
+    inside = yield from enter(candidate, plan, terms, until)
     if isinstance(inside, Skipped):
         return inside
     try:
@@ -280,49 +283,8 @@ def one_call(
         inside.end(None)
 
 
-class _Inside:
-    """A call that has been let in, after `waited_ms`: those who let it in are told its first words and, once, its end."""
-
-    def __init__(self, leavings: Sequence[Leaving], waited_ms: float) -> None:
-        self.waited_ms = waited_ms
-        self._leavings = leavings
-
-    def spoke(self) -> None:
-        for leaving in self._leavings:
-            if (spoke := getattr(leaving, "spoke", None)) is not None:
-                spoke()
-
-    def end(self, attempt: Attempt | None) -> None:
-        leavings, self._leavings = self._leavings, ()
-        for leaving in leavings:
-            leaving(attempt)
-
-
-def _enter(candidate: Candidate, plan: Plan, terms: Terms, until: float) -> Generator[Step, Result, _Inside | Skipped]:
-    """Room first, which may have to be waited for, then every gate at once, as they stand after the wait."""
-    started = terms.clock.now()
-    room: tuple[Leaving, ...] = ()
-    if terms.queue is not None:
-        found = yield from terms.queue(candidate, lambda: _alone(candidate, plan, terms), until)
-        if isinstance(found, Skipped):
-            return found
-        room = (found,)
-    entered = enter(terms.gates, candidate.provider)
-    if isinstance(entered, Skipped):
-        for leaving in room:
-            leaving(None)
-        return entered
-    return _Inside((*entered, *room), _ms(terms.clock, started))
-
-
-def _alone(candidate: Candidate, plan: Plan, terms: Terms) -> bool:
-    """Whether nobody after `candidate` could be asked now."""
-    later = plan.candidates[plan.candidates.index(candidate) + 1 :]
-    return not any(all(gate.refuses(c.provider) is None for gate in terms.gates) for c in later)
-
-
 def _once(
-    candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float, inside: _Inside
+    candidate: Candidate, plan: Plan, terms: Terms, log: Log, until: float, inside: Inside
 ) -> Generator[Step, Result, Accepted | Failure | Broken]:
     """One call, judged and written down, also when the caller goes away in the middle of it."""
     started = terms.clock.now()

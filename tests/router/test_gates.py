@@ -521,3 +521,13 @@ def test_engines_that_share_a_health_share_breakers_and_limits() -> None:
         with pytest.raises(AllFailed):
             client.complete("hi")
     assert fake.called == ["home"], "a reload forgot that the provider is down"
+
+
+def test_nobody_waits_for_another_try_at_a_breaker_that_has_just_opened() -> None:
+    of = policy([provider("a", breaker=Breaker(failures=1), retry=Retry(3, 2.0, 4.0)), provider("b")], rule(["a", "b"]))
+    many = crowd(of, lambda call: (0.0, failing(Outcome.SERVER) if call.candidate.name == "a" else said()))
+    many.engine._rng = lambda: 0.5
+    many.arrive(0.0)
+    (visitor,) = many.play()
+    assert visitor.called == ["a", "b"]
+    assert visitor.waited == 0
