@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from hroute.router import canonical
 from hroute.router.canonical import REASONS, Canonical
-from hroute.router.json_in_text import Parsed, readings
+from hroute.router.json_in_text import Parsed, encodable, readings
 
 READ: Final = 20_000
 """Characters at the end of a reply in which an answer is looked for."""
@@ -50,7 +50,7 @@ def answer(
     `on` is what is compared (`answer`: whatever is found; number, choice, label, json, text), `choices` are the words
     that may be chosen from, `json_of` is the JSON that was already read from the text.
     """
-    wanted = tuple(choices)
+    wanted, text = tuple(choices), encodable(text)
     if on == "json":
         parsed = json_of or next(iter(readings(text)), None)
         found = canonical.json_value(parsed.value) if parsed else None
@@ -71,7 +71,7 @@ def field(value: Any) -> Any:
 
 def says_unknown(text: str) -> bool:
     """Whether a short answer says that there is none: "cannot be determined"."""
-    return len(text) <= canonical.LONGEST and _re(_UNKNOWN).search(text) is not None
+    return len(text) <= canonical.LONGEST and _re(_UNKNOWN).search(encodable(text)) is not None
 
 
 def _canonical(value: Any, on: str, choices: tuple[str, ...]) -> Canonical | None:

@@ -14,6 +14,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final, Literal
 
+from hroute.router.json_in_text import encodable
+
 Kind = Literal["number", "choice", "label", "json", "text"]
 
 LONGEST: Final = 160
@@ -155,7 +157,9 @@ def symbols(text: str) -> Canonical | None:
 
 def tidy(text: str) -> str:
     """`text` in one line without Markdown, LaTeX and the signs that only typesetting tells apart."""
-    plain = "".join(_spread(sign) for sign in text[: 4 * LONGEST]) if not text.isascii() else text[: 4 * LONGEST]
+    plain = encodable(text[: 4 * LONGEST])
+    if not plain.isascii():
+        plain = "".join(map(_spread, plain))
     plain = plain.translate(_SAME_SIGN)
     if "\\" in plain:
         for pattern, instead in _LATEX:
@@ -191,9 +195,11 @@ def _value(found: Any) -> Fraction | None:
     under, mixed = found.group("under") or "1", found.group("mixed") or "1"
     power = found.group("power") or found.group("tens") or "0"
     shown = (digits + point).strip(".")
-    if not shown or max(map(len, (shown, over, under, mixed))) > _MOST_DIGITS or not int(under) or not int(mixed):
+    if not shown or shown.count(".") > 1 or max(map(len, (shown, over, under, mixed))) > _MOST_DIGITS:
         return None
-    value = Fraction(f"0{digits}{point if len(point) > 1 else ''}") / int(under) + Fraction(int(over), int(mixed))
+    if not int(under) or not int(mixed):
+        return None
+    value = Fraction(f"0{digits}{point}".rstrip(".")) / int(under) + Fraction(int(over), int(mixed))
     value *= Fraction(10) ** int(power)
     return -value if "-" in (found.group("sign"), found.group("inner")) else value
 

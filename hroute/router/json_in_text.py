@@ -38,6 +38,11 @@ def readings(text: str, *, mend: bool = True) -> Iterator[Parsed]:
             yield repaired
 
 
+def encodable(text: str) -> str:
+    """`text` without lone surrogates, which half an emoji in a reply is and which RE2 cannot read; `?` for each."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def _load(text: str) -> Parsed | None:
     """`text` as JSON; a line break or a backslash inside a string is taken as it was meant."""
     for loads in (json.loads, _loads_loosely):
@@ -53,7 +58,7 @@ def _loads_loosely(text: str, parse_constant: Any) -> Any:
     if not text.startswith(("{", "[", '"')):
         raise ValueError("no object, array or string")
     if "\\" in text:
-        text = _escapes().sub(_doubled, text)
+        text = _escapes().sub(_doubled, encodable(text))
     return json.loads(text, parse_constant=parse_constant, strict=False)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
+from hroute.router.json_in_text import encodable
 from hroute.terms.message import Reply, StopReason
 
 HEAD: Final = 200
@@ -52,7 +53,7 @@ def unsure(text: str) -> bool:
 
 
 def _opens(text: str, markers: tuple[str, ...]) -> bool:
-    head = text.strip().lstrip("*_#>\"'“ ")[:HEAD].replace("’", "'")
+    head = encodable(text.strip().lstrip("*_#>\"'“ ")[:HEAD]).replace("’", "'")
     return _compiled(markers).search(head) is not None
 
 

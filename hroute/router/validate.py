@@ -13,7 +13,7 @@ from typing import Any
 from hroute.router.answers import field
 from hroute.router.attempts import Accepted
 from hroute.router.canonical import choose
-from hroute.router.json_in_text import Parsed, readings
+from hroute.router.json_in_text import Parsed, encodable, readings
 from hroute.router.markers import declines, refuses, unsure
 from hroute.schema.policy import Validate
 from hroute.terms.message import Reply, Request, StopReason, ToolUse
@@ -106,7 +106,7 @@ def _text(reply: Reply, text: str, rules: Validate) -> Accepted | Failure:
         if chosen is None:
             return _bad("the reply is none of the choices", "choices")
         text = chosen
-    if rules.matches is not None and _pattern(rules.matches).search(text) is None:
+    if rules.matches is not None and _pattern(rules.matches).search(encodable(text)) is None:
         return _bad("the reply does not match the pattern", "matches")
     return Accepted(reply, text)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hroute.router.answers import READ, Unclear, answer, field
 from hroute.router.canonical import Canonical
@@ -129,3 +131,20 @@ def test_only_so_much_of_a_reply_is_read() -> None:
 def test_a_hostile_reply_costs_little(text: str) -> None:
     assert isinstance(answer(text), (Canonical, Unclear))
     assert isinstance(answer(text, on="number"), (Canonical, Unclear))
+
+
+pieces = st.sampled_from(
+    ['{"answer": ', '"answer":', "```json\n", "```", "\\boxed{", "}", "{", "[", "]", '"', "'", "####", "The answer is ", "Therefore ", "=", " = ", "18", "1/2", "$", "%",
+     ",", ".", " ", "\n", "B)", "(b)", "yes", "½", "²", "\\frac{1}{2}", "1,5", "e9", "x", "\ud800", "\x00", "٣", "null", "**"]
+)  # fmt: skip
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.lists(pieces, max_size=14).map("".join), st.sampled_from(["answer", "number", "choice", "label", "json", "text"])
+)
+def test_whatever_a_model_writes_has_an_answer_or_is_unclear(text: str, on: str) -> None:
+    got = answer(text, on=on)
+    assert isinstance(got, (Canonical, Unclear))
+    if isinstance(got, Canonical):
+        assert got.same(got)

@@ -40,7 +40,7 @@ def test_other_numbers_and_other_units_are_other_answers(one: str, other: str) -
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Paris", "2:00 pm", "2024-05-01", "5-7", "1.2.3", "3 and 5", "1.5x + 4", "10²", "1/0", "9" * 200, "1e999", "Paris 2024", "192.168.1.1", "12:30", "x" * 10_000, "-", ".", "$"],
+    ["", "Paris", "2:00 pm", "2024-05-01", "0,0.0", "5-7", "1.2.3", "3 and 5", "1.5x + 4", "10²", "1/0", "9" * 200, "1e999", "Paris 2024", "192.168.1.1", "12:30", "x" * 10_000, "-", ".", "$"],
 )  # fmt: skip
 def test_what_is_no_single_number_is_none(text: str) -> None:
     assert canonical.number(text) is None
@@ -164,7 +164,7 @@ words = st.text(st.sampled_from("0123456789.,-/$%=^e x()[]{}\\'\"½²€AbB:\n٣
 @settings(max_examples=500, deadline=None)
 @given(words, words)
 def test_every_text_is_its_own_answer_and_likeness_goes_both_ways(one: str, other: str) -> None:
-    for form in FORMS:
+    for form in (*FORMS, canonical.total):
         first, second = form(one), form(other)
         if first is not None:
             assert first.same(first)

@@ -192,6 +192,13 @@ def test_the_answer_inside_json_is_what_choices_and_markers_speak_of() -> None:
     assert rejected('{"answer": "I cannot tell you that."}', rules) == "refusal"
 
 
+@pytest.mark.parametrize("text", ['{"a": "half \\ud83d"}', "half \ud83d of it"])
+def test_half_an_emoji_in_a_reply_is_nothing_to_stumble_over(text: str) -> None:
+    assert accepted(text, Validate(not_refusal=True, matches="half")).text
+    assert accepted('{"a": "\\d \ud83d"}', JSON).json
+    assert rejected(text, Validate(choices=("a",))) == "choices"
+
+
 def test_a_line_break_inside_a_json_string_is_forgiven() -> None:
     assert accepted('{"a": "one\ntwo"}', JSON).json == {"a": "one\ntwo"}
     assert accepted('{"a": "\\(x\\)"}', JSON).json == {"a": "\\(x\\)"}
