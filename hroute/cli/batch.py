@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from hroute.cli import exits, policies, request, streams
+from hroute.cli import exits, policies, request, running, streams
 from hroute.cli.progress import Progress
 from hroute.cli.render.text import count, visible
 from hroute.errors import UsageError
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from hroute.router.batch import Summary, Terms
     from hroute.router.batch_lines import Lines
     from hroute.router.batch_results import Results
-    from hroute.router.bounded import Stop
     from hroute.router.client import AsyncClient
 
 HELP = """Ask every line of FILE and write one line for each to OUT, whatever becomes of it.
@@ -71,12 +69,8 @@ def batch(
     json_schema: Annotated[
         str | None, typer.Option("--json-schema", metavar="FILE", help="Every answer must be JSON of this schema.")
     ] = None,
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Scripted answers under every provider's name: no key, no server.")
-    ] = False,
-    sandbox_script: Annotated[
-        str | None, typer.Option("--sandbox-script", metavar="FILE", help="What the sandbox answers, and how it fails.")
-    ] = None,
+    sandbox: running.SandboxOption = False,
+    sandbox_script: running.SandboxScriptOption = None,
 ) -> int:
     """Count, ask, sum up."""
     from hroute.cli.ask import shape_of
@@ -96,7 +90,7 @@ def batch(
     }  # fmt: skip
     command = _command(file, out, written)
     with _files(file, out) as (lines, results):
-        client = _client(policy, sandbox, sandbox_script)
+        client = running.client_of(policy, sandbox, sandbox_script)
         return _run(client, lines, results, terms, command, as_json)
 
 
@@ -129,7 +123,7 @@ async def _asked(client: AsyncClient, lines: Lines, results: Results, terms: Ter
 
     stop = Stop()
     async with client:
-        with Progress("lines", len(lines)) as bar, _interruptible(stop):
+        with Progress("lines", len(lines)) as bar, running.interruptible(stop):
             bar.at(len(results), len(results))
             done = await run(client, lines, results, terms, stop, lambda n: bar.at(n, n))
     return done, stop.asked.is_set()
@@ -152,45 +146,6 @@ def _files(file: str, out: str) -> Iterator[tuple[Lines, Results]]:
             results.close()
     finally:
         lines.close()
-
-
-@contextmanager
-def _interruptible(stop: Stop) -> Iterator[None]:
-    """The first Ctrl-C lets end what was begun, the second drops it; so does a polite kill."""
-
-    def heard() -> None:
-        if not stop.asked.is_set():
-            streams.talk("stopping: what was begun may still end, Ctrl-C again drops it")
-        stop()
-
-    with on_signals(heard):
-        yield
-
-
-@contextmanager
-def on_signals(hear: Callable[[], None]) -> Iterator[None]:
-    """`hear` is called in the running event loop at SIGINT and SIGTERM."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, hear)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
-def _client(policy: str | None, sandbox: bool, script: str | None) -> AsyncClient:
-    from hroute.cli.sandbox import read_script
-    from hroute.router.client import AsyncClient
-
-    loaded = policies.load(policy)
-    playing = sandbox or script is not None
-    if playing:
-        streams.talk("sandbox: answers are scripted, nothing is sent; the decisions are real")
-    return AsyncClient.from_policy(
-        policy=loaded, sandbox=(read_script(script) if script else True) if playing else None
-    )
 
 
 def _tell(done: Summary, seconds: float, command: str, out: str) -> None:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "test": "Run the policy's own test cases and say what they cover.",
     "diff": "Say what changes route between two policies, and prove it.",
     "batch": "Ask every line of a file; go on after whatever stopped it.",
+    "queue": "Requests that nobody answered, kept to be asked again.",
     "dry-run": "Re-decide a log under the policy: where, and at what cost.",
     "init": "Write a first policy, its tests, and the schema for your editor.",
     "models": "List the models and prices that hroute knows.",

@@ -34,6 +34,8 @@ PATIENCE: Final = 30.0
 _UNSPOKEN: Final = 3600.0
 """Seconds after which a body without a row was left by somebody who died between the two."""
 
+_REHEARSED: Final = "/sandbox"
+
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS item (
   id         TEXT PRIMARY KEY,
@@ -82,6 +84,11 @@ class Item:
     next_try: int = 0
     error: str = ""
 
+    @property
+    def rehearsal(self) -> bool:
+        """Whether the sandbox stood in for every provider: such a request is never sent for real."""
+        return self.owner.endswith(_REHEARSED)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -94,11 +101,12 @@ class Claim:
 class Queue:
     """The queue in one folder, which comes into being with its first item. Safe between threads and processes.
 
-    Every call may raise LedgerError, where the folder or the table cannot be used; it names no request.
+    With `rehearsal` it keeps and takes only what the sandbox is to answer, without it only the rest. Every call may raise LedgerError, where the folder or the table cannot be used; it names no request.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, rehearsal: bool = False) -> None:
         self.folder = Path(folder)
+        self.rehearsal = rehearsal
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._workers = Presence(self.folder / "workers")
@@ -234,7 +242,7 @@ class Queue:
         if not self._exists():
             return
         with self._told(), self._table() as table:
-            states = {item.id: item.state for item in _items(table, "WHERE owner = ?", self._owner())}
+            states = {item.id: item.state for item in _items(table, "")}
             for id in (id for id, state in states.items() if state in ("waiting", "running")):
                 if self._file("results", id).exists():
                     _done(table, id, now)
@@ -298,7 +306,7 @@ class Queue:
                 with suppress(FileExistsError):
                     os.link(drafted, file)  # whole at once, and only the first one's
                 drafted.unlink()
-            self._owned = file.read_text()
+            self._owned = file.read_text() + (_REHEARSED if self.rehearsal else "")
         return self._owned
 
     @contextmanager
