@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "dry-run": "Re-decide a log under the policy: where, and at what cost.",
     "init": "Write a first policy, its tests, and the schema for your editor.",
     "models": "List the models and prices that hroute knows.",
+    "serve": "Serve the policy to programs that speak to Anthropic or OpenAI.",
     "keys": "Keep the vendors' keys where only you can read them.",
     "status": "List the providers: key, locality, price.",
     "schema": "Print the JSON Schema of the policy file.",

@@ -25,6 +25,7 @@ Family = Literal["httpx", "httpx2"]
 _CORE: Final = {"httpx": "httpcore", "httpx2": "httpcore2"}
 _MAX_CONNECTIONS: Final = 1000
 _KEEPALIVE_SECONDS: Final = 60.0
+_MAX_HEADER: Final = 64 << 10
 
 
 def client_options(target: Target, family: Family, *, asynchronous: bool) -> dict[str, Any]:
@@ -48,6 +49,37 @@ def warm(family: Family) -> None:
     """Build what all clients of `family` share."""
     _classes(family)
     _trust(family)
+
+
+def session(target: Target) -> Any:
+    """An aiohttp session for the raw wire to the address of `target`. Nothing is decompressed, followed, remembered or
+    added; each socket is checked where it is made, also that of a literal address or of a name that has moved."""
+    import aiohttp
+
+    path = _unix_path(target)
+    near: tuple[str, ...] = ("machine",) if target.local is True else ("machine", "network")
+
+    def checked(address: Any) -> socket.socket:
+        family, kind, protocol, _, where = address
+        if target.local and locality.of_ip(str(where[0])) not in near:
+            raise ConnectionError(f"{where[0]} is not a local address")
+        return socket.socket(family, kind, protocol)
+
+    connector: Any = (
+        aiohttp.UnixConnector(path=path, limit=0)
+        if path is not None
+        else aiohttp.TCPConnector(limit=0, socket_factory=checked, happy_eyeballs_delay=None, ttl_dns_cache=60)
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        max_line_size=_MAX_HEADER,
+        max_field_size=_MAX_HEADER,
+    )
 
 
 def base_url(target: Target) -> str:

@@ -72,6 +72,14 @@ def permit(guard: Guard, provider: Provider, where: Locality) -> Permit:
     return _Leave(provider.name, guard.known(), guard.policy.hash)
 
 
+def observed(policy: Policy, provider: Provider) -> Permit:
+    """Leave for one send where the client's own request went before: a policy that only observes forbids nothing, it
+    writes down what it would have done. Raises Forbidden where the policy is in force."""
+    if policy.mode != "observe":
+        raise Forbidden(f"the policy is in force: {provider.name} is asked only where it may be")
+    return _Leave(provider.name, (), policy.hash)
+
+
 def honest(provider: Provider, where: Locality) -> bool:
     """Whether `provider` is at least as near as its `local:` says."""
     return _FAR[where] <= _FAR[provider.local]

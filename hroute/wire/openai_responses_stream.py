@@ -98,14 +98,15 @@ class Reader:
 
 
 class Writer:
-    """Events in, frames out, numbered, each item opened, filled and closed before the next."""
+    """Events in, frames out, numbered, each item opened, filled and closed before the next. `number` is the last one
+    that was used before, where another has begun the stream."""
 
-    def __init__(self, model: str, *, id: str = "resp_hroute", created: int = 0) -> None:
+    def __init__(self, model: str, *, id: str = "resp_hroute", created: int = 0, number: int = -1) -> None:
         self._id = id
         self._envelope = envelope(id, created, model)
         self._blocks = Blocks()
         self._items: list[dict[str, Any]] = []
-        self._number = -1
+        self._number = number
 
     def write(self, event: Event) -> bytes:
         return b"".join(sse(dumps(frame), frame["type"]) for frame in self.frames(event))

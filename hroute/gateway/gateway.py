@@ -1,0 +1,242 @@
+"""The gateway: what all requests share (policy, connections, identity), and the way of one of them through it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hroute.errors import HrouteError
+from hroute.gateway import access
+from hroute.gateway.access import Gone, Rejected
+from hroute.gateway.asked import Asked, headers_of, read
+from hroute.gateway.doors import MESSAGES, Door, dialect_of, vendor_of
+from hroute.gateway.exchange import Exchange
+from hroute.gateway.hints import hinted
+from hroute.gateway.metrics import Metrics
+from hroute.gateway.observing import PassingBy, RawAsked, as_it_is, before, raw_call
+from hroute.gateway.outgoing import INSTANCE, Standing, written
+from hroute.gateway.refusals import FINAL, Refusal, refusal_of
+from hroute.gateway.responder import Receive, Responder, Scope, Send
+from hroute.gateway.upstream import Upstream
+from hroute.providers import registry
+from hroute.providers.forward import Forwarder
+from hroute.providers.protocol import ProviderError
+from hroute.router import egress
+from hroute.router.attempts import Call
+from hroute.router.engine import Engine, Run
+from hroute.router.signals import tokens as estimates
+from hroute.router.signals.extract import Extraction
+from hroute.terms.outcome import Outcome
+from hroute.wire.errors import Dialect
+from hroute.wire.fields import Malformed
+
+log: Final = logging.getLogger("hroute.gateway")
+_IN_A_THREAD: Final = 1 << 20
+"""Bytes of a body from which on it is read and decided beside the event loop."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """`engine` is replaced when the policy changes; a request keeps the one it began with. `hosts` are further names under
+    which it may be called; `loopback`: only programs of this machine reach it; `environ` resolves addresses."""
+
+    engine: Engine
+    hosts: frozenset[str] = frozenset()
+    loopback: bool = True
+    environ: Mapping[str, str] = field(default_factory=dict)
+    forwarder: Forwarder = field(default_factory=Forwarder)
+    instance: str = field(default_factory=lambda: secrets.token_hex(8))
+    metrics: Metrics = field(default_factory=Metrics)
+    trouble: str = ""
+    """What is wrong with the policy's file, while the last good one serves."""
+
+    @property
+    def observing(self) -> bool:
+        return self.engine.policy.mode == "observe"
+
+    async def serve(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request that asks a model."""
+        responder = Responder(send)
+        async with self.telling(responder, door.dialect):
+            headers = self.admit(scope)
+            if not self.observing:
+                access.check_media(headers)
+            raw = await access.body_of(receive, headers)
+            query = scope["query_string"].decode("latin-1")
+            if self.observing:
+                by = RawAsked(scope["method"], scope["path"], query, headers, raw, door.vendor)
+                await _unless_gone(receive, self._observe(door, by, responder))
+            else:
+                asked = await self._read(door, raw, headers, query)
+                await _unless_gone(receive, self._answer(asked, responder))
+
+    async def pass_by(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request that asks no model, while observing: it goes where it went before."""
+        responder = Responder(send)
+        async with self.telling(responder, dialect_of(scope["path"])):
+            headers = self.admit(scope)
+            raw = await access.body_of(receive, headers)
+            query, path = scope["query_string"].decode("latin-1"), scope["path"]
+            by = RawAsked(scope["method"], path, query, headers, raw, vendor_of(path, headers))
+            await _unless_gone(receive, self._relay(by, responder))
+
+    async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The tokens of a request, estimated here; nothing is sent."""
+        responder = Responder(send)
+        async with self.telling(responder, MESSAGES.dialect):
+            headers = self.admit(scope)
+            access.check_media(headers)
+            asked = await self._read(MESSAGES, await access.body_of(receive, headers), headers, "")
+            tokens = Extraction(self.engine.policy, asked.request, asked.given).ask("prompt_tokens")
+            headers_back = (("content-type", "application/json"), ("x-hroute-estimated", estimates.VERSION))
+            await responder.whole(200, headers_back, written({"input_tokens": tokens}))
+
+    def readiness(self) -> dict[str, Any]:
+        """Whether requests can be served, and by which policy. A policy that cannot be loaded does not stop the last one."""
+        policy = self.engine.policy
+        return {"ready": True, "policy": policy.hash, "mode": policy.mode, "trouble": self.trouble or None}
+
+    def replace(self, engine: Engine) -> None:
+        """Serve by `engine` from now on; requests under way keep the one that they began with."""
+        self.engine, self.trouble = engine, ""
+
+    async def aclose(self) -> None:
+        await self.forwarder.aclose()
+        await self.engine.aclose()
+
+    def admit(self, scope: Scope) -> dict[str, str]:
+        """The headers of a request that may come in. Raises Rejected."""
+        headers = headers_of(scope["headers"])
+        access.check(headers, self.hosts, loopback=self.loopback)
+        if self.instance in headers.get(INSTANCE, ""):
+            raise Rejected(Refusal(508, "hroute: this request has come back to the gateway that sent it", FINAL))
+        return headers
+
+    async def _read(self, door: Door, raw: bytes, headers: dict[str, str], query: str) -> Asked:
+        if len(raw) < _IN_A_THREAD:
+            return read(door, raw, headers, query)
+        return await asyncio.to_thread(read, door, raw, headers, query)
+
+    async def _answer(self, asked: Asked, responder: Responder) -> None:
+        """By the policy."""
+        engine = self.engine
+
+        def begin() -> Run:
+            steer = hinted(engine.policy, asked.model)
+            return engine.begin(asked.request, asked.given, stream=asked.request.stream, steer=steer)
+
+        run = begin() if len(asked.raw) < _IN_A_THREAD else await asyncio.to_thread(begin)
+        upstream = Upstream(
+            asked, self.forwarder, self.instance, engine.plugin, self._standing, raw_wire=engine.stand_in is None
+        )
+        await self._go(Exchange(engine, run, asked, upstream, responder))
+
+    async def _go(self, exchange: Exchange) -> None:
+        """The exchange to its end, counted."""
+        started, answer = time.monotonic(), None
+        self.metrics.under_way.inc()
+        try:
+            answer = await exchange.go()
+        finally:
+            self.metrics.under_way.dec()
+            seconds, status = time.monotonic() - started, exchange.responder.status or 499
+            self.metrics.ended(exchange.asked.door.dialect, exchange.run, status, seconds, answer)
+
+    async def _observe(self, door: Door, by: RawAsked, responder: Responder) -> None:
+        """As before; what the policy says is written down. What it cannot read is passed on all the same."""
+        engine = self.engine
+        try:
+            asked = read(door, by.body, by.headers, by.query, by.path)
+            place = before(engine.policy, door.vendor, asked.model, self.environ)
+            run = engine.observe(asked.request, asked.given, place, stream=asked.request.stream)
+        except Exception as error:
+            log.warning("a request was passed on without a decision: %s", type(error).__name__)
+            await self._relay(by, responder)
+            return
+        await self._go(Exchange(engine, run, asked, PassingBy(asked, self.forwarder, self.instance), responder))
+
+    async def _relay(self, by: RawAsked, responder: Responder) -> None:
+        """As it is, both ways."""
+        policy = self.engine.policy
+        place = before(policy, by.vendor, "", self.environ)
+        permit = egress.observed(policy, place.provider)
+        raw = await self.forwarder.forward(place.target, raw_call(by, place.target, self.instance), permit)
+        try:
+            raw.said()
+            await responder.start(raw.status, as_it_is(raw))
+            while chunk := await raw.chunk():
+                await responder.piece(chunk)
+            await responder.end()
+        finally:
+            raw.close()
+
+    def _standing(self, call: Call) -> Standing:
+        """What the provider of `call` is to the client."""
+        provider = call.candidate.provider
+        own_address = call.target.base_url == registry.facts(provider.plugin).default_base_url
+        vendor = own_address or call.candidate.where == "machine" or provider.labels.get("vendor") == provider.plugin
+        return Standing(vendor, own_address)
+
+    @asynccontextmanager
+    async def telling(self, responder: Responder, dialect: Dialect) -> AsyncIterator[None]:
+        """Whatever goes wrong inside is told in `dialect`, as long as nothing else was said."""
+        try:
+            yield
+        except Gone:
+            return
+        except Exception as error:
+            refusal = _refusal(error)
+            if responder.begun:
+                log.info("an answer broke off: %s", type(error).__name__)
+            else:
+                headers = (("content-type", "application/json"), *refusal.headers)
+                await responder.whole(refusal.status, headers, written(refusal.body(dialect)))
+
+
+def _refusal(error: Exception) -> Refusal:
+    match error:
+        case Rejected(refusal=refusal):
+            return refusal
+        case Malformed():
+            return Refusal(400, f"hroute: {error}")
+        case HrouteError():
+            return refusal_of(error)
+        case ProviderError(failure=failure):
+            return Refusal(504 if failure.outcome is Outcome.TIMEOUT else 502, f"hroute: {failure.message}")
+    # a defect of ours: its text might quote the request
+    log.error("a request failed inside: %s at %s", type(error).__name__, _place(error))
+    return Refusal(500, f"hroute itself failed: {type(error).__name__}")
+
+
+async def _unless_gone(receive: Receive, work: Any) -> None:
+    """Do `work`, and drop it where the client hangs up before it is done. Raises Gone then."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone: list[bool] = []
+
+    def left() -> None:
+        gone.append(True)
+        task.cancel()
+
+    watching = asyncio.create_task(access.leaving(receive, left))
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not gone or task.uncancel() > 0:
+            raise
+        raise Gone from None
+    finally:
+        watching.cancel()
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "?"

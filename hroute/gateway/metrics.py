@@ -1,0 +1,78 @@
+"""What the gateway counts, for Prometheus. Labels are names of the policy and closed sets: nothing that a client writes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from hroute.router.answer import Answer
+from hroute.router.attempts import Attempt
+from hroute.router.engine import Run
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
+
+
+class Metrics:
+    """The counters of one gateway, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        made: dict[str, Any] = {"registry": self.registry}
+        self.under_way = Gauge("hroute_requests_under_way", "Requests that are being answered", **made)
+        self._requests = Counter("hroute_requests", "Requests", ("door", "rule", "provider", "status"), **made)
+        self._attempts = Counter("hroute_attempts", "Calls to providers", ("provider", "outcome"), **made)
+        self._moved = Counter("hroute_escalations", "Answers from elsewhere than decided", ("rule", "reason"), **made)
+        self._seconds = Histogram(
+            "hroute_request_seconds", "Time of an answer", ("provider",), buckets=_SECONDS, **made
+        )
+        self._first = Histogram("hroute_first_token_seconds", "Time to the first words of a stream", ("provider",), buckets=_SECONDS, **made)  # fmt: skip
+        self._tokens = Counter("hroute_tokens", "Tokens", ("provider", "kind"), **made)
+        self._dollars = Counter("hroute_cost_usd", "Known cost in US dollars", ("provider",), **made)
+        self._reloads = Counter("hroute_policy_reloads", "Changes of the policy's file", ("result",), **made)
+        self._policy = Info("hroute_policy", "The policy in force", **made)
+        self._child = lru_cache(4096)(_labelled)
+
+    def ended(self, door: str, run: Run, status: int, seconds: float, answer: Answer | None) -> None:
+        """A request has ended with `status`; its attempts stand in `run`."""
+        rule = run.decision.rule.name
+        served = answer.actual_provider if answer else ""
+        self._child(self._requests, (door, rule, served, str(status))).inc()
+        for attempt in run.log.attempts:
+            self._attempt(attempt)
+        if answer is None:
+            return
+        self._child(self._seconds, (served,)).observe(seconds)
+        if answer.escalation is not None:
+            self._child(self._moved, (rule, str(answer.escalation))).inc()
+        if answer.cost_usd is not None:
+            self._child(self._dollars, (served,)).inc(answer.cost_usd)
+
+    def refused(self, door: str, status: int) -> None:
+        """A request was turned away before anybody was asked."""
+        self._child(self._requests, (door, "", "", str(status))).inc()
+
+    def policy(self, hash: str, result: str = "") -> None:
+        """The policy in force is `hash`; `result` of a reload, where there was one."""
+        self._policy.info({"hash": hash})
+        if result:
+            self._child(self._reloads, (result,)).inc()
+
+    def page(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        self._child(self._attempts, (attempt.provider, str(attempt.outcome))).inc()
+        if attempt.first_token_ms is not None:
+            self._child(self._first, (attempt.provider,)).observe(attempt.first_token_ms / 1000)
+        if attempt.usage is not None:
+            for kind, count in attempt.usage.as_json().items():
+                if count:
+                    self._child(self._tokens, (attempt.provider, kind)).inc(count)
+
+
+def _labelled(metric: Any, values: tuple[str, ...]) -> Any:
+    """A child of a metric; to look one up costs more than to count."""
+    return metric.labels(*values)

@@ -1,0 +1,154 @@
+"""The gateway as a process: it listens, follows its policy's file, and ends without dropping anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+
+from hroute.errors import UsageError
+from hroute.gateway.app import Application
+from hroute.gateway.gateway import Gateway
+from hroute.router.engine import Engine
+from hroute.router.reload import Reload, Reloader
+from hroute.schema.policy import Policy
+
+DRAIN: Final = 30.0
+"""Seconds that requests under way may take to finish after SIGTERM."""
+_BACKLOG: Final = 2048
+
+log: Final = logging.getLogger("hroute.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the gateway listens, and for how many seconds it drains."""
+
+    host: str
+    port: int
+    drain: float = DRAIN
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. Raises UsageError where that address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", help="choose another --port") from None
+    listener.setblocking(False)
+    return listener
+
+
+def serve(
+    gateway: Gateway,
+    listener: socket.socket,
+    *,
+    drain: float = DRAIN,
+    reloader: Reloader | None = None,
+    engine_of: Callable[[Policy], Engine] | None = None,
+    told: Callable[[Reload], None] = lambda _: None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests under way finish. `reloader` follows the policy's file, and
+    `engine_of` makes the engine of what it brings; SIGHUP looks at once."""
+    config = uvicorn.Config(
+        Application(gateway),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(drain),
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    server = _Server(config, ready)
+    following = _Following(gateway, reloader, engine_of, told) if reloader and engine_of else None
+    if following is not None:
+        server.at_start = following.start
+    try:
+        server.run(sockets=[listener])
+    finally:
+        if following is not None:
+            following.stop()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self.at_start: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self.at_start()
+            self._ready()
+
+
+class _Following:
+    """Swaps the engine when the policy's file brings a good one; breakers and connections stay."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        reloader: Reloader,
+        engine_of: Callable[[Policy], Engine],
+        told: Callable[[Reload], None],
+    ) -> None:
+        self._gateway = gateway
+        self._reloader = reloader
+        self._engine_of = engine_of
+        self._told = told
+        self._stop = threading.Event()
+        self._looking = threading.Lock()
+
+    def start(self) -> None:
+        threading.Thread(target=self._follow, name="hroute-reload", daemon=True).start()
+        with suppress(NotImplementedError, AttributeError, ValueError):
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._look))
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _follow(self) -> None:
+        from hroute.router.reload import ticks
+
+        for _ in ticks(lambda: (self._reloader.path, *self._reloader.current.sources), self._stop):
+            if self._stop.is_set():
+                return
+            self._look()
+
+    def _look(self) -> None:
+        """Read again where something changed. Only one thread at a time looks."""
+        with self._looking:
+            event = self._reloader.refresh()
+            if event is None:
+                return
+            if event.kind == "reloaded":
+                self._gateway.replace(self._engine_of(self._reloader.current))
+            else:
+                self._gateway.trouble = str(event)
+            self._gateway.metrics.policy(self._gateway.engine.policy.hash, event.kind)
+        self._told(event)

@@ -1,0 +1,165 @@
+"""The raw wire of each vendor as data: path, credential, body, reader and table of errors, for who forwards without an SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from hroute.providers import anthropic as anthropic_plugin
+from hroute.providers import ollama as ollama_plugin
+from hroute.providers import openai as openai_plugin
+from hroute.providers.outcomes import Row, failure, outcome_of
+from hroute.providers.protocol import ProviderError, Target
+from hroute.providers.stainless import Reader
+from hroute.terms.message import Reply, Request
+from hroute.terms.outcome import Failure, Outcome
+from hroute.wire import (
+    anthropic,
+    anthropic_stream,
+    ollama,
+    openai_chat,
+    openai_chat_stream,
+    openai_responses,
+    openai_responses_stream,
+)
+from hroute.wire.errors import Dialect
+from hroute.wire.fields import Json, Malformed, VendorFault, loads, word
+
+ANTHROPIC_VERSION: Final = "2023-06-01"
+"""The version of the API that is asked for where the client names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One dialect as a vendor speaks it. `path` stands under a target's address, `params` are the common parameters that
+    it carries, `emit` makes the body of a request whose parameters fit."""
+
+    dialect: Dialect
+    path: str
+    rows: tuple[Row, ...]
+    params: frozenset[str]
+    emit: Callable[[Target, Request], dict[str, Any]]
+    reader: Callable[[], Reader]
+    parse: Callable[[Json], Reply]
+    credential: Callable[[str], tuple[str, str]]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def wire_of(plugin: str, target: Target, wanted: Dialect) -> Wire | None:
+    """How to speak to `target`: in the `wanted` dialect where it knows that, else in its own. None: it has no raw wire."""
+    if plugin == "openai" and wanted == "openai_responses" and speaks_responses(target):
+        return _RESPONSES
+    return _WIRES.get(plugin)
+
+
+def speaks_responses(target: Target) -> bool:
+    """OpenAI itself serves /responses; of another server its `options: {responses: true}` says so."""
+    said = target.options.get("responses")
+    return said if isinstance(said, bool) else target.base_url in (None, openai_plugin.OWN_ADDRESS)
+
+
+def fitting(wire: Wire, target: Target, request: Request) -> tuple[Request, tuple[str, ...]]:
+    """`request` with the target's own parameters under the caller's, and the names of those that the wire has no place for.
+
+    Raises ProviderError (capability) for a parameter of the policy itself that the wire does not know.
+    """
+    for name in target.params:
+        if name not in wire.params and name != "max_tokens":
+            said = f"the wire of {wire.dialect} does not know the parameter `{name}`"
+            raise ProviderError(Failure(Outcome.CAPABILITY, said, code="unknown_parameter"))
+    params = {**target.params, **request.params}
+    asked = request.max_tokens if request.max_tokens is not None else params.get("max_tokens")
+    dropped = tuple(name for name in params if name not in wire.params and name != "max_tokens")
+    kept = {name: value for name, value in params.items() if name in wire.params}
+    return replace(request, params=kept, max_tokens=asked if isinstance(asked, int) else None), dropped
+
+
+def rejection(wire: Wire, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    """What an answer other than 200 is to the router, by the vendor's table."""
+    try:
+        told = loads(body)
+    except Malformed:
+        told = None
+    error = told.get("error", told) if isinstance(told, Mapping) else None
+    if isinstance(error, str):
+        error = {"message": error}
+    codes = tuple(str(error[key]) for key in ("code", "type") if error.get(key)) if isinstance(error, Mapping) else ()
+    message = word(error, "message") if isinstance(error, Mapping) else ""
+    return failure(outcome_of(wire.rows, status, codes, message), status, codes, headers)
+
+
+def fault(wire: Wire, error: Exception) -> Failure:
+    """What an error inside a stream or a body that cannot be read is to the router."""
+    if isinstance(error, VendorFault):
+        outcome = outcome_of(wire.rows, error.status or None, (error.type,), "")
+        return failure(outcome, error.status or None, (error.type,), {})
+    return Failure(Outcome.SERVER, "the reply is not what the vendor's wire prescribes", code="malformed")
+
+
+def _emit_ollama(target: Target, request: Request) -> dict[str, Any]:
+    fixed = request.params.get("num_ctx")
+    window, output = ollama_plugin.context_for(
+        request, target.context_window, fixed if isinstance(fixed, int) else None
+    )
+    made = replace(request, params={**request.params, "num_ctx": window}, max_tokens=output)
+    return ollama.emit_request(made, target.model)
+
+
+def _emit_chat(target: Target, request: Request) -> dict[str, Any]:
+    own = target.base_url in (None, openai_plugin.OWN_ADDRESS)
+    return openai_chat.emit_request(
+        request, target.model, limit_key="max_completion_tokens" if own else "max_tokens"
+    )
+
+
+def _bearer(key: str) -> tuple[str, str]:
+    return ("authorization", f"Bearer {key}")
+
+
+_RESPONSES_PARAMS: Final = frozenset(
+    {"temperature", "top_p", "parallel_tool_calls", "metadata", "service_tier", "previous_response_id", "effort", "tool_choice"}
+)  # fmt: skip
+
+_ANTHROPIC: Final = Wire(
+    "anthropic",
+    "/v1/messages",
+    anthropic_plugin.ROWS,
+    anthropic_plugin.PARAMS,
+    lambda target, request: anthropic.emit_request(request, target.model),
+    anthropic_stream.Reader,
+    anthropic.parse_reply,
+    lambda key: ("x-api-key", key),
+    (("anthropic-version", ANTHROPIC_VERSION),),
+)
+_CHAT: Final = Wire(
+    "openai_chat",
+    "/chat/completions",
+    openai_plugin.ROWS,
+    openai_plugin.PARAMS,
+    _emit_chat,
+    openai_chat_stream.Reader,
+    openai_chat.parse_reply,
+    _bearer,
+)
+_RESPONSES: Final = Wire(
+    "openai_responses",
+    "/responses",
+    openai_plugin.ROWS,
+    _RESPONSES_PARAMS,
+    lambda target, request: openai_responses.emit_request(request, target.model),
+    openai_responses_stream.Reader,
+    openai_responses.parse_reply,
+    _bearer,
+)
+_OLLAMA: Final = Wire(
+    "ollama",
+    "/api/chat",
+    ollama_plugin.ROWS,
+    ollama_plugin.PARAMS,
+    _emit_ollama,
+    ollama.Reader,
+    ollama.parse_reply,
+    _bearer,
+)
+_WIRES: Final[Mapping[str, Wire]] = {"anthropic": _ANTHROPIC, "openai": _CHAT, "ollama": _OLLAMA}
