@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.set-up
 POLICIES := routing-config.yaml $(sort $(wildcard examples/*/routing-config.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-slow static format-check lint types contracts docs-check policies bench docs fmt lock clean FORCE
+.PHONY: help setup demo test check check-slow plugin static format-check lint types contracts docs-check policies bench docs fmt lock clean FORCE
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ check: static test ## everything: format, lint, types, imports, docs, policies, 
 
 check-slow: $(STAMP) ## run the long tests
 	$(BIN)/python -m pytest -n 2 -m slow
+
+plugin: $(STAMP) ## the example plugin on its real engine (fetches llama.cpp, ready built)
+	@$(BIN)/python -m pip install -q -e 'examples/provider-llamacpp[test]' \
+	  || { echo "the example plugin is not tested: its engine cannot be fetched here" >&2; exit 0; }; \
+	$(BIN)/python -m pytest examples/provider-llamacpp
 
 static: format-check lint types contracts docs-check policies ## the checks of `make check` that run no tests
 

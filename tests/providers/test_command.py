@@ -442,6 +442,23 @@ def test_an_abandoned_stream_ends_the_program(tmp_path: Path, plugin: CommandPlu
     assert wait_until_gone(asyncio.run(main()))
 
 
+def test_a_cancellation_is_not_lost_while_the_program_talks(tmp_path: Path, plugin: CommandPlugin) -> None:
+    program = write(tmp_path, "flood", FLOOD.replace("{stream}", "stderr"))
+    target = Target("paid", "m", command=(program,), total=20.0)
+
+    async def main() -> None:
+        for at in range(20):
+            call = asyncio.create_task(plugin.asend(target, testing.request(), testing.Leave("paid")))
+            await asyncio.sleep(0.04 + at / 1000)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    asyncio.run(main())
+
+
+FLOOD = "#!{python} -SE\nimport sys\nwhile True: sys.{stream}.write('x' * 65536)\n"
+
 LEAVES_ONE_BEHIND = """#!{python} -SE
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-SEc", "import time; time.sleep(60)"])
@@ -457,9 +474,6 @@ def test_an_answer_does_not_wait_for_what_the_program_left_running(
     target = Target("paid", "m", command=(write(tmp_path, "leaves", LEAVES_ONE_BEHIND),), total=20.0)
     assert went(plugin, way, target).text == "Done."
     assert wait_until_gone(pids(tmp_path))
-
-
-FLOOD = "#!{python} -SE\nimport sys\nwhile True: sys.{stream}.write('x' * 65536)\n"
 
 
 def test_an_endless_answer_is_cut_off(tmp_path: Path, plugin: CommandPlugin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def run(start: Start) -> Ended:
 
 async def arun(start: Start) -> Ended:
     """The same beside an event loop. A call that is cancelled takes the process group with it."""
-    from asyncio import Event, get_running_loop, wait_for
+    from asyncio import Event, get_running_loop, timeout
 
     until = time.monotonic() + start.seconds
     loop, ready = get_running_loop(), Event()
@@ -82,7 +82,8 @@ async def arun(start: Start) -> Ended:
         while not exchange.over():
             wait = min(exchange.tick, _left(until))
             with suppress(TimeoutError):
-                await wait_for(ready.wait(), wait)
+                async with timeout(wait):  # `wait_for` of Python 3.11 may swallow a cancellation
+                    await ready.wait()
             ready.clear()
             for fd in exchange.step():
                 _forget(loop, exchange, fd)

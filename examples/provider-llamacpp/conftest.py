@@ -1,0 +1,1 @@
+"""Beside the package, so that pytest finds it also where nobody has installed it."""
