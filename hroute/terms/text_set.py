@@ -36,7 +36,7 @@ class TextSet:
         if parts is None:
             parts = self._parts = _Parts(self._tests)
         found = parts.found(text)
-        asked = parts.without_ground.union(parts.grounds[part] for part in found if part in parts.grounds)
+        asked = parts.without_ground.union(test for part in found for test in parts.grounds.get(part, ()))
         return frozenset(test for test in asked if self._holds(test, parts, found, text))
 
     def _holds(self, test: int, parts: _Parts, found: set[int], text: Prepared) -> bool:
@@ -56,17 +56,17 @@ class _Parts:
         self._phrases: list[tuple[str, ...]] = []
         self.needed: list[frozenset[int]] = []
         self.unless: list[int] = []
-        self.grounds: dict[int, int] = {}
+        self.grounds: dict[int, list[int]] = {}
         for number, test in enumerate(tests):
             if test.any_of:
-                self.grounds[self._phrase(test.any_of)] = number
+                self.grounds[self._phrase(test.any_of)] = [number]
             self.needed.append(frozenset(self._phrase((phrase,)) for phrase in test.all_of))
             self.unless.append(self._phrase(test.unless) if test.unless else -1)
-        self._patterns: list[str] = []
+        self._patterns = tuple(dict.fromkeys(pattern for test in tests for pattern in test.matches))
+        places = {pattern: len(self._phrases) + place for place, pattern in enumerate(self._patterns)}
         for number, test in enumerate(tests):
             for pattern in test.matches:
-                self.grounds[len(self._phrases) + len(self._patterns)] = number
-                self._patterns.append(pattern)
+                self.grounds.setdefault(places[pattern], []).append(number)
         self.without_ground = frozenset(n for n, test in enumerate(tests) if not (test.any_of or test.matches))
         divided = [by_signs(phrases) for phrases in self._phrases]
         self._set = PatternSet([phrase_pattern(plain) for plain, _ in divided], fold=False, by_bytes=True)

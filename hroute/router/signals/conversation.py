@@ -24,6 +24,8 @@ HARNESS: Final = (
 _AGAIN: Final = TextMatcher(any_of=english.ASKS_AGAIN)
 _GO_ON: Final = frozenset(english.GO_ON)
 _OVERLAP: Final = 0.6
+_BLANKS: Final = {n: " " for n in range(128) if not chr(n).isalnum()}
+"""Every ASCII character that is neither letter nor digit, as a blank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +98,7 @@ def _repeats(earlier: str, text: str) -> bool:
 
 def content_words(text: str) -> frozenset[str]:
     """The words of a text (of its first 4,000 characters) that carry meaning, case-folded."""
-    words = "".join(c if c.isalnum() else " " for c in text[:4_000].casefold()).split()
+    said = text[:4_000].casefold()
+    spaced = said.translate(_BLANKS) if said.isascii() else "".join(c if c.isalnum() else " " for c in said)
+    words = spaced.split()
     return frozenset(word for word in words if word not in english.LITTLE_WORDS)

@@ -20,6 +20,8 @@ VERSION: Final = "intent/1"
 
 _SHORT: Final = 400
 """A question about hours or prices is short; the same words in a long message are its subject, not its question."""
+_QUESTION: Final = 160
+_REMARK: Final = 90
 _ALIKE: Final = 0.6
 
 _ALWAYS: Final[tuple[str, ...]] = ("complaint", "legal")
@@ -47,13 +49,20 @@ class Intents:
 def built_in(message: str, said: frozenset[str]) -> set[str]:
     """Which of complaint, legal, generation, faq and smalltalk hold."""
     names: set[str] = {name for name in _ALWAYS if name in said}
-    if "generation" in said and "code to write" not in said:
+    if "generation" in said and ("text to write" in said or not said & {"code to write", "code", "technology"}):
         names.add("generation")
-    if "faq" in said and len(message) <= _SHORT:
+    weighty = bool(names)
+    asks = "faq matter" in said and "faq asks" in said and len(message) <= _QUESTION and _numbers(message) < 3
+    if asks or ("faq" in said and len(message) <= _SHORT):
         names.add("faq")
-    if _is_smalltalk(message):
+    if not weighty and (_is_smalltalk(message) or ("smalltalk" in said and len(message) <= _REMARK)):
         names.add("smalltalk")
     return names
+
+
+def _numbers(text: str) -> int:
+    """How many numbers stand in it: three make a problem to be solved, not a question about a price."""
+    return len("".join(c if c.isdigit() else " " for c in text.replace(",", "").replace(".", "")).split())
 
 
 def _is_smalltalk(text: str) -> bool:

@@ -13,37 +13,45 @@ _CODE_READ: Final = 200_000
 
 _ENDINGS: Final = ".py .pyi .js .mjs .ts .tsx .jsx .go .rs .java .kt .scala .c .h .cc .cpp .hpp .cs .rb .php .swift .sh .bash .ps1 .sql .html .css .scss .vue .svelte .r .jl .lua .pl .ex .exs .erl .hs .ml .clj .dart .tf .ipynb .diff .patch"
 _SUFFIXES: Final = tuple(_ENDINGS.split())
-_LINES: Final = (
-    r"(?m)^\s*(?:async )?def \w+\(.*\)(?: ?->.*)?:\s*$",
-    r"(?m)^\s*class \w+(?:\(.*\))?:?\s*\{?\s*$",
-    r"(?m)^\s*(?:from [\w.]+ )?import [\w.{}, *]+;?\s*$",
-    r"(?m)^\s*(?:export |default )*(?:async )?function\s*\w*\(",
-    r"(?m)^\s*(?:const|let|var) \w+ ?= ?\S.*$",
-    r"(?m)^\s*(?:public|private|protected|static)\s+(?:\w+ ){1,3}\w+\(",
+_PROOFS: Final = (
+    # one of these lines is program code
+    r"(?m)^\s*(?:async )?def \w+\(.*\)?(?: ?->.*)?:?\s*$",
+    r"(?m)^\s*class \w+(?:\(.*\))?\s*[:{]\s*$",
     r"(?m)^\s*#include\s*[<\"]",
-    r"(?m)^\s*(?:func|fn|fun) \w+\(",
+    r"(?m)^\s*(?:export |default )*(?:async )?function\s+\w+\s*\(.*\{\s*$",
+    r"(?m)^\s*(?:public|private|protected)\s+(?:\w+ ){1,3}\w+\(.*",
+    r"(?m)^\s*(?:func|fn|fun) \w+\(.*\{\s*$",
+    r"(?m)^@@ -\d+(?:,\d+)? \+\d+|^diff --git |^#!/",
+    r"(?m)^Traceback \(most recent call last\)|^\s+at [\w.$]+\(.*:\d+\)",
+    r"(?m)^\s*(?:from [\w.]+ )?import [\w.]+(?: as \w+)?;?\s*$",
+)
+_MARKS: Final = (
+    # two of these are
+    r"(?m)^\s*(?:from [\w.]+ )?import [\w.{}, *]+;?\s*$",
+    r"(?m)^\s*(?:const|let|var) \w+ ?= ?\S.*$",
+    r"(?m)^\s*static\s+(?:\w+ ){1,3}\w+\(",
     r"(?m)^\s*(?:if|for|while|elif|else|try|except|with|switch)\b.*[:{]\s*$",
     r"(?m)[;{}]\s*$",
-    r"(?m)^diff --git |^@@ -\d+(?:,\d+)? \+\d+",
-    r"(?m)^\s*</?(?:html|head|body|div|script|style|table|span|template)\b",
+    r"</?(?:html|head|body|div|script|style|table|span|template)\b",
     r"(?im)^\s*(?:select .+ from |insert into |create table |update \w+ set )",
     r"(?m)^\s*(?:\$|>>>) \S+",
     r"\w+\(\w*\)\.\w+\(|\w+ = \w+\(|\w+\[\w+\] ?=|=> ?\{|\breturn \w+;",
-    r"(?m)^Traceback \(most recent call last\)|^\s+at [\w.$]+\(.*:\d+\)",
+    r"(?m)^\s*(?:mov|ldr|push|pop|jmp|call)\s+\w+,",
 )
 
 _TASKS: Final = tuple(name for name, _, _ in english.TASKS)
 
 
 def has_code(message: str) -> bool:
-    """Whether the message holds program code: a fence, or at least two marks of code on its lines."""
+    """Whether the message holds program code: a fence, a line that nothing else looks like, or two marks of code."""
     text = message[:_CODE_READ]
     if "```" in text or "diff --git " in text:
         return True
     if len(text) < 12 or not any(sign in text for sign in "(){};=<"):
         return False
     data = text.encode("utf-8", "replace")
-    return sum(marker.search(data) is not None for marker in _markers()) >= 2
+    proofs, marks = _lines()
+    return any(line.search(data) for line in proofs) or sum(line.search(data) is not None for line in marks) >= 2
 
 
 def has_code_files(names: tuple[str, ...]) -> bool:
@@ -53,10 +61,16 @@ def has_code_files(names: tuple[str, ...]) -> bool:
 
 def task_type(said: frozenset[str], *, code: bool, code_files: bool, intents: frozenset[str]) -> str | None:
     """One of the task types, or None. What the instruction says comes before what it is about."""
-    if "generation" in said and "generation" in intents:
-        return "generation"
-    if "code" in said or (code_files and "on a file" in said):
+    if "starts with code" in said:
         return "code"
+    if "text to write" in said and "generation" in intents:
+        return "generation"
+    named = "code" in said or ("technology" in said and "task analysis" not in said)
+    named = named and (code or "maths" not in said)
+    if named or (code_files and "on a file" in said):
+        return "code"
+    if "generation" in intents:
+        return "generation"
     for name in _TASKS:
         if f"task {name}" in said:
             return name
@@ -68,5 +82,6 @@ def task_type(said: frozenset[str], *, code: bool, code_files: bool, intents: fr
 
 
 @lru_cache(maxsize=1)
-def _markers() -> tuple[Regexp, ...]:
-    return tuple(compiled(line, fold=False) for line in _LINES)
+def _lines() -> tuple[tuple[Regexp, ...], tuple[Regexp, ...]]:
+    proofs, marks = (tuple(compiled(line, fold=False) for line in lines) for lines in (_PROOFS, _MARKS))
+    return proofs, marks

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hroute.router.signals import english
+from hroute.router.signals import english, english_code
 from hroute.terms.pattern import Prepared, TextMatcher
 from hroute.terms.text_set import TextSet
 
@@ -19,13 +19,21 @@ TESTS: Final[dict[str, TextMatcher]] = {
     "complaint": TextMatcher(any_of=english.COMPLAINT, matches=english.COMPLAINT_PATTERNS),
     "legal": TextMatcher(any_of=english.LEGAL),
     "generation": TextMatcher(matches=english.GENERATION_PATTERNS),
-    "code to write": TextMatcher(matches=english.GENERATION_OF_CODE),
+    "text to write": TextMatcher(matches=english.TEXT_PATTERNS),
+    "code to write": TextMatcher(matches=english_code.WRITE_CODE, unless=english_code.NOT_CODE),
     "faq": TextMatcher(any_of=english.FAQ, matches=english.FAQ_PATTERNS, unless=english.FAQ_UNLESS),
-    "code": TextMatcher(any_of=english.CODE, matches=(*english.GENERATION_OF_CODE, *english.CODE_PATTERNS)),
-    "on a file": TextMatcher(any_of=english.ON_A_FILE),
+    "faq matter": TextMatcher(any_of=english.FAQ_MATTERS, unless=english.FAQ_UNLESS),
+    "faq asks": TextMatcher(matches=english.FAQ_ASKS),
+    "smalltalk": TextMatcher(matches=english.SMALLTALK_PATTERNS, unless=english.NOT_SMALLTALK),
+    "code": TextMatcher(any_of=english_code.CODE, matches=english_code.CODE_PATTERNS, unless=english_code.NOT_CODE),
+    "technology": TextMatcher(any_of=english_code.TECHNOLOGY, unless=english_code.NOT_CODE),
+    "starts with code": TextMatcher(matches=english_code.STARTS_WITH_CODE),
+    "maths": TextMatcher(matches=english_code.MATHS),
+    "on a file": TextMatcher(any_of=english_code.ON_A_FILE),
     "question": TextMatcher(matches=english.QUESTIONS),
     "plain question": TextMatcher(matches=english.PLAIN_QUESTIONS),
     **{f"task {name}": TextMatcher(any_of=phrases, matches=patterns) for name, phrases, patterns in english.TASKS},
+    **{f"code {name}": TextMatcher(any_of=phrases, matches=p) for name, phrases, p in english_code.CODE_TASKS},
     **{f"reasoning {number}": TextMatcher(matches=(group,)) for number, group in enumerate(english.REASONING)},
     **{f"format {number}": TextMatcher(matches=(group,)) for number, group in enumerate(english.FORMAT)},
 }
