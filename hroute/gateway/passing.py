@@ -82,7 +82,7 @@ class Passed:
         """All frames as they came, each of them whole."""
         yield self._noted(b"".join(self._held))
         try:
-            while chunk := await self.raw.chunk():
+            while self._done is None and (chunk := await self.raw.chunk()):
                 frames = self._frames.feed(chunk)
                 try:
                     self._look(frames)
@@ -92,6 +92,8 @@ class Passed:
                     raise ProviderError(wires.fault(self._wire, fault)) from None
                 if frames:
                     yield self._noted(frames)
+            if self._done is not None and (more := self._frames.feed(await self.raw.rest())):
+                yield more
             self.reply = self._ended()
         except Malformed as error:
             self.reply = _broken(wires.fault(self._wire, error))
@@ -152,10 +154,11 @@ class Told:
                     yield piece
                 if ended is not None:
                     self.reply = ended.reply
-                    return
-            self.reply = Broken(NO_END, self._partial())
+            if isinstance(self.reply, Broken):
+                self.reply = Broken(NO_END, self._partial())
         except Exception as error:
-            self.reply = Broken(failure_of(error), self._partial())
+            if isinstance(self.reply, Broken):
+                self.reply = Broken(failure_of(error), self._partial())
 
 
 async def events_of(raw: RawReply, wire: Wire, reader: Reader) -> AsyncIterator[list[Event]]:
@@ -164,6 +167,9 @@ async def events_of(raw: RawReply, wire: Wire, reader: Reader) -> AsyncIterator[
         while chunk := await raw.chunk():
             if events := reader.feed(chunk):
                 yield _credited(events, raw)
+                if isinstance(events[-1], Done):
+                    await raw.rest()
+                    return
         yield _credited(reader.end(), raw)
     except (Malformed, VendorFault) as error:
         raise ProviderError(wires.fault(wire, error)) from None

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,8 @@ from hroute.schema.policy import Policy
 
 DRAIN: Final = 30.0
 """Seconds that requests under way may take to finish after SIGTERM."""
+SWITCH: Final = 0.0005
+"""Seconds after which another thread gives way to the event loop."""
 _BACKLOG: Final = 2048
 
 log: Final = logging.getLogger("hroute.gateway")
@@ -82,6 +85,7 @@ def serve(
         timeout_graceful_shutdown=int(drain),
     )
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    sys.setswitchinterval(SWITCH)  # the ledger's thread must not hold up a request for long
     server = _Server(config, ready)
     following = _Following(gateway, reloader, engine_of, told) if reloader and engine_of else None
     if following is not None:

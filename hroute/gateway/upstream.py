@@ -125,7 +125,7 @@ class Upstream:
             if any(map(says_something, events)):
                 raw.said()
                 ended = [first.pop()] if isinstance(first[-1], Done) else []
-                return Opened((), Told(first, _after(ended, rest), lambda: _so_far(reader.end())))
+                return Opened((), Told(first, _after(ended, rest, raw), lambda: _so_far(reader.end())))
         return _finished(first)
 
     async def _by_plugin(self, call: Call) -> Result:
@@ -156,10 +156,11 @@ def _in_one_piece(raw: RawReply) -> bool:
     return raw.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-async def _after(ended: list[Event], rest: AsyncIterator[list[Event]]) -> AsyncIterator[list[Event]]:
+async def _after(ended: list[Event], rest: AsyncIterator[list[Event]], raw: RawReply) -> AsyncIterator[list[Event]]:
     """`rest`, unless the piece that committed the stream also ended it."""
     if ended:
         yield ended
+        await raw.rest()
         return
     async for events in rest:
         yield events

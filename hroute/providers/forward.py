@@ -18,6 +18,9 @@ from hroute.terms.outcome import Failure, Outcome
 LIMIT: Final = 64 << 20
 """Bytes of an answer in one piece that are read; more is a fault of the server."""
 
+_LINGER: Final = 0.2
+"""Seconds in which a server may close an answer whose last word it has said."""
+
 EXCEPTIONS: Final[Mapping[str, Outcome]] = {
     "ConnectionTimeoutError": Outcome.TIMEOUT,
     "SocketTimeoutError": Outcome.TIMEOUT,
@@ -87,6 +90,17 @@ class RawReply:
             size += len(data)
             if size > LIMIT:
                 raise ProviderError(Failure(Outcome.SERVER, "the answer is too large", self.status))
+        return b"".join(pieces)
+
+    async def rest(self) -> bytes:
+        """What still comes after the last word, so that the connection can be used again; not waited for long."""
+        pieces: list[bytes] = []
+        try:
+            async with asyncio.timeout(_LINGER):
+                while data := await self._response.content.readany():
+                    pieces.append(data)
+        except Exception:
+            self._response.close()
         return b"".join(pieces)
 
     def close(self) -> None:
