@@ -140,8 +140,8 @@ class Breaker:
     def probe(self) -> None:
         """Let probes in before the open time is over (`on_all_open: probe_best`)."""
         with self._lock:
-            before = self._state.at(self.clock.now())
-            self._state = after = HalfOpen(self, before.level) if isinstance(before, Open) else before
+            before, after = self._state, self._state.at(self.clock.now())
+            self._state = after = HalfOpen(self, after.level) if isinstance(after, Open) else after
         self._tell(before, after)
 
     def opened(self, level: int, now: float) -> Open:

@@ -225,6 +225,14 @@ def test_a_probe_may_be_let_in_early_and_what_it_meets_never_brings_the_end_near
     assert stage.breaker.until >= until
 
 
+def test_a_probe_that_comes_when_the_time_is_over_anyway_is_told_like_any_other() -> None:
+    stage = Stage()
+    stage.fail()
+    stage.clock.advance(30)
+    stage.breaker.probe()
+    assert stage.heard[-1] == ("open", "half-open")
+
+
 def test_an_early_probe_of_a_closed_breaker_changes_nothing() -> None:
     stage = Stage()
     stage.breaker.probe()
