@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hroute.router.signals import english
+from hroute.router.signals.examples import content_words
 from hroute.terms.message import Message, Request, Text
 from hroute.terms.pattern import TextMatcher, normalise
 
@@ -94,11 +95,3 @@ def _clarifying(said: list[str]) -> int:
 def _repeats(earlier: str, text: str) -> bool:
     before, now = content_words(earlier), content_words(text)
     return len(now) >= 2 and len(before) >= 2 and len(before & now) / len(before | now) >= _OVERLAP
-
-
-def content_words(text: str) -> frozenset[str]:
-    """The words of a text (of its first 4,000 characters) that carry meaning, case-folded."""
-    said = text[:4_000].casefold()
-    spaced = said.translate(_BLANKS) if said.isascii() else "".join(c if c.isalnum() else " " for c in said)
-    words = spaced.split()
-    return frozenset(word for word in words if word not in english.LITTLE_WORDS)

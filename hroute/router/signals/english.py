@@ -14,6 +14,12 @@ _LITTLE: Final = (
 )
 LITTLE_WORDS: Final = frozenset(_LITTLE.split())
 
+_ASKING: Final = (
+    "need help want know tell give get find check see like please assistance show let make thanks thank hi hello hey ok okay much many very really got more one two any other use using needs wanna gonna information info "
+    "question questions trying try possible able here now today"
+)
+ASKING: Final = frozenset(_ASKING.split())
+
 GO_ON: Final = (
     "yes", "y", "yep", "yeah", "yes please", "ok", "okay", "ok go", "go", "go on", "go ahead", "continue", "proceed", "do it", "please do", "please continue", "sure", "sounds good", "right", "correct", "next", "more",
     "and", "keep going", "carry on", "yes do it", "ok do it", "no", "nope", "the first one", "the second one", "both",

@@ -1,8 +1,8 @@
 """What the user wants, as a set of names: the policy's own intents and five built-in ones.
 
-A policy's intent holds by its text test, or by its examples: a message holds it when it shares most of its words with one
-of them (plain overlap; no model is trained, and what shares no words is not recognised). The built-in ones are English
-phrases; everything unknown has no intent, so that a rule which keeps work local always has positive evidence.
+A policy's intent holds by its text test, or by its examples. The built-in ones are English phrases; an entry of the same
+name in the policy adds to one (its words in another language, say), and its `unless` overrules both. Everything unknown
+has no intent, so that a rule which keeps work local always has positive evidence.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from collections.abc import Iterable
 from typing import Final
 
 from hroute.router.signals import english
-from hroute.router.signals.conversation import content_words
+from hroute.router.signals.examples import Examples
 from hroute.schema.policy import Intent
 from hroute.terms.pattern import Prepared, TextMatcher
 from hroute.terms.text_set import TextSet
 
-VERSION: Final = "intent/1"
+VERSION: Final = "intent/2"
 
 _SHORT: Final = 400
 """A question about hours or prices is short; the same words in a long message are its subject, not its question."""
 _QUESTION: Final = 160
 _REMARK: Final = 90
-_ALIKE: Final = 0.6
 
 _ALWAYS: Final[tuple[str, ...]] = ("complaint", "legal")
 _SMALLTALK: Final = frozenset(english.SMALLTALK)
@@ -36,14 +35,18 @@ class Intents:
         tested = [(i.name, i.test) for i in intents if i.test]
         self._names = tuple(name for name, _ in tested)
         self._tests = TextSet([TextMatcher(t.any_of, t.all_of, t.matches, t.unless, t.glob) for _, t in tested])
-        self._examples = _Examples((i.name, i.examples) for i in intents)
+        self._vetoed = tuple(name for name, test in tested if test.unless)
+        self._vetoes = TextSet([TextMatcher(any_of=test.unless) for _, test in tested if test.unless])
+        self._examples = Examples((i.name, i.examples) for i in intents)
 
     def of(self, message: str, said: frozenset[str]) -> frozenset[str]:
         """Every intent that the message holds, of which `wording.read` says `said`."""
-        names = built_in(message, said)
+        names = built_in(message, said) | self._examples.alike(message)
         if self._names:
-            names.update(self._names[number] for number in self._tests.holding(Prepared(message)))
-        return frozenset(names | self._examples.alike(message))
+            prepared = Prepared(message)
+            names -= {self._vetoed[number] for number in self._vetoes.holding(prepared)}
+            names |= {self._names[number] for number in self._tests.holding(prepared)}
+        return frozenset(names)
 
 
 def built_in(message: str, said: frozenset[str]) -> set[str]:
@@ -74,27 +77,3 @@ def _is_smalltalk(text: str) -> bool:
         folded = folded.replace(mark, "\n")
     sentences = [sentence for line in folded.split("\n") if (sentence := line.strip())]
     return bool(sentences) and all(sentence in _SMALLTALK for sentence in sentences)
-
-
-class _Examples:
-    """Example messages by their words."""
-
-    def __init__(self, given: Iterable[tuple[str, tuple[str, ...]]]) -> None:
-        self._by_word: dict[str, list[int]] = {}
-        self._sizes: list[tuple[str, int]] = []
-        for name, examples in given:
-            for words in map(content_words, examples):
-                for word in words:
-                    self._by_word.setdefault(word, []).append(len(self._sizes))
-                self._sizes.append((name, len(words)))
-
-    def alike(self, text: str) -> set[str]:
-        """Names of intents of which one example shares at least `_ALIKE` of all words with `text` (Jaccard)."""
-        if not self._sizes:
-            return set()
-        words = content_words(text)
-        shared: dict[int, int] = {}
-        for word in words:
-            for example in self._by_word.get(word, ()):
-                shared[example] = shared.get(example, 0) + 1
-        return {self._sizes[e][0] for e, n in shared.items() if n / (len(words) + self._sizes[e][1] - n) >= _ALIKE}

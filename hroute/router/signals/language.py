@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = "language/1"
+VERSION: Final = "language/2"
 _READ: Final = 2_000
 
 _SCRIPTS: Final = (

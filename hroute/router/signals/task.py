@@ -8,7 +8,7 @@ from typing import Final
 from hroute.router.signals import english
 from hroute.terms.pattern import Regexp, compiled
 
-VERSION: Final = "task/1"
+VERSION: Final = "task/2"
 _CODE_READ: Final = 200_000
 
 _ENDINGS: Final = ".py .pyi .js .mjs .ts .tsx .jsx .go .rs .java .kt .scala .c .h .cc .cpp .hpp .cs .rb .php .swift .sh .bash .ps1 .sql .html .css .scss .vue .svelte .r .jl .lua .pl .ex .exs .erl .hs .ml .clj .dart .tf .ipynb .diff .patch"

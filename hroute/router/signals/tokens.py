@@ -12,7 +12,7 @@ from typing import Final
 
 from hroute.terms.pattern import encode
 
-VERSION: Final = "tokens/1"
+VERSION: Final = "tokens/2"
 FRAME: Final = 4
 """Tokens that a dialect spends around each message."""
 UNREAD: Final = {"image": 1_500, "audio": 1_000, "document": 3_000}
