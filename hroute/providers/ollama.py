@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from hroute.errors import UsageError
 from hroute.providers import http_failures, transport
 from hroute.providers.outcomes import Row, failure, outcome_of
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
@@ -101,9 +102,12 @@ class OllamaPlugin:
         self._aclients: weakref.WeakKeyDictionary[Any, dict[object, Any]] = weakref.WeakKeyDictionary()
 
     def warm(self) -> None:
-        """Import the SDK."""
-        import ollama  # noqa: F401
-
+        """Import the SDK. Raises UsageError where the environment keeps it from being imported."""
+        try:
+            import ollama  # noqa: F401
+        except (OSError, ValueError) as error:  # it makes a client of its own while it is imported, which nobody uses
+            said = "the Python package `ollama` cannot be imported: it reads SSL_CERT_FILE, SSL_CERT_DIR, OLLAMA_HOST"
+            raise UsageError(f"{said} and the proxies of the environment, and one of them is wrong") from error
         transport.warm("httpx")
 
     def send(self, target: Target, request: Request, permit: Permit) -> Reply:

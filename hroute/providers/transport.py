@@ -134,7 +134,9 @@ def _unix_path(target: Target) -> str | None:
 @cache
 def _trust(family: Family) -> Any:
     """The certificates that are believed, read once a process and not from where the environment says."""
-    return import_module(family).create_ssl_context(trust_env=False)
+    made = import_module(family).create_ssl_context(trust_env=False)
+    made.keylog_filename = None  # SSLKEYLOGFILE would have the keys of every connection written to a file
+    return made
 
 
 @cache

@@ -282,3 +282,35 @@ def test_a_timer_waits_for_the_first_token_then_for_the_next_and_never_past_the_
 def test_a_reply_in_one_piece_may_take_the_whole_time() -> None:
     timer = Timer(Target("x", "m", first_token=1, idle=1, total=20), stream=False, now=lambda: 0.0)
     assert timer.read() == 20
+
+
+@pytest.mark.parametrize("family", ["httpx", "httpx2"])
+def test_the_keys_of_connections_are_written_nowhere_and_strangers_certificates_not_believed(
+    family: Any, tmp_path: Path
+) -> None:
+    code = f"""
+from hroute.providers import transport
+made = transport._trust({family!r})
+assert made.keylog_filename is None
+assert made.check_hostname and made.verify_mode == 2
+print(made.cert_store_stats()["x509_ca"])
+"""
+    stranger = tmp_path / "ca.pem"
+    stranger.write_text("no certificate")
+    environment = {**os.environ, "SSLKEYLOGFILE": str(tmp_path / "keys"), "SSL_CERT_FILE": str(stranger)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    assert int(ran.stdout) > 50
+
+
+def test_an_environment_that_keeps_ollama_from_being_imported_is_named(tmp_path: Path) -> None:
+    code = """
+from hroute.errors import UsageError
+from hroute.providers import registry
+try:
+    registry.load("ollama").warm()
+except UsageError as error:
+    assert "SSL_CERT_FILE" in error.message
+else:
+    raise AssertionError("it was imported")
+"""
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "no")}, check=True)
