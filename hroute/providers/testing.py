@@ -82,6 +82,8 @@ def request(text: str = f"Say hello, {CANARY}.", **more: Any) -> Request:
 def check_it_says_what_it_is(plugin: Plugin, stage: Stage) -> None:
     assert plugin.name, "a plugin has a name"
     assert isinstance(plugin.capabilities, Capabilities), "a plugin says what it can carry"
+    options = plugin.capabilities.options
+    assert options is None or options.get("additionalProperties") is False, "options are described by a closed schema"
 
 
 def check_a_reply_is_whole(plugin: Plugin, stage: Stage) -> None:
