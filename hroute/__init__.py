@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hroute.errors import NoCredential as NoCredential
     from hroute.errors import PolicyError as PolicyError
     from hroute.errors import Refused as Refused
+    from hroute.errors import RequestError as RequestError
     from hroute.errors import UsageError as UsageError
     from hroute.router.answer import Answer as Answer
     from hroute.router.check import load as load
@@ -46,6 +47,7 @@ _HOME: Final = {
     "PolicyError": "hroute.errors",
     "Refused": "hroute.errors",
     "Request": "hroute.terms.message",
+    "RequestError": "hroute.errors",
     "TaskContext": "hroute.router.client",
     "UsageError": "hroute.errors",
     "compile": "hroute.router.decide",

@@ -53,7 +53,10 @@ class PolicyError(HrouteError):
 
 class RequestError(HrouteError):
     """A request ended without a reply. `decision` is what the policy decided, `attempts` what was tried, `skipped` who
-    was not asked and why; `details` are lines for a person, `id` the request's."""
+    was not asked and why; `details` are lines for a person, `id` the request's. `queued` is its id in the retry queue,
+    where it was kept."""
+
+    queued: str = ""
 
     def __init__(
         self,

@@ -68,10 +68,6 @@ def ask(
     ] = False,
 ) -> int:
     """Read, send, print."""
-    if queue:
-        raise UsageError(
-            "--queue is not offered yet: nothing was sent", help="leave it out; a failed request can be sent again"
-        )
     shape = None if json_schema is None else shape_of(json_schema)
     asked = request.read(
         prompt, files, system=system, session=session, cost_center=cost_center, signals=signals, max_tokens=max_tokens
@@ -79,7 +75,7 @@ def ask(
     if asked.request is None:
         raise UsageError("there is no prompt", help="hroute explain takes signals alone; ask needs something to send")
     client = _client(policy, sandbox, sandbox_script)
-    options = {**asked.signals, "json_schema": shape}
+    options = {**asked.signals, "json_schema": shape, "queue": queue or None}
     if as_json or no_stream or shape is not None:
         answer = client.complete(asked.request, **options)
         _print(answer, as_json)

@@ -16,17 +16,27 @@ STALE: Final = 3600.0
 
 def write(file: Path, content: Mapping[str, Any]) -> None:
     """The whole of `content` or nothing of it, on the disk before this returns."""
+    part = draft(file, content)
+    try:
+        os.replace(part, file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync(file.parent)
+
+
+def draft(file: Path, content: Mapping[str, Any]) -> Path:
+    """`content` beside `file`, under a name of this thread's own, to be renamed or linked to it."""
     part = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
         with open(part, "w", encoding="utf-8", errors="surrogatepass", opener=private) as stream:
             json.dump(content, stream, ensure_ascii=False, separators=(",", ":"))
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(part, file)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    sync(file.parent)
+    return part
 
 
 def read(file: Path) -> dict[str, Any] | None:

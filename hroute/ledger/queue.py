@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, get_args
 
 from hroute.errors import LedgerError, UsageError
 from hroute.ledger.presence import Presence
-from hroute.ledger.private_files import private, read, sync, tidy, write
+from hroute.ledger.private_files import draft, private, read, sync, tidy, write
 from hroute.terms.ids import uuid7
 
 State = Literal["waiting", "running", "done", "failed"]
@@ -133,7 +133,7 @@ class Queue:
                 id, self._owner(), "waiting", now, now, rule, policy, taints or {}, tuple(guarantees), 0, due, error
             )
             write(self._file("bodies", id), body)
-            with self._table() as table:
+            with self._table(durable=True) as table:
                 table.execute(f"INSERT OR IGNORE INTO item ({_COLUMNS}) VALUES ({','.join('?' * 12)})", _row(item))
         return item
 
@@ -186,9 +186,8 @@ class Queue:
     def finish(self, claim: Claim, result: Mapping[str, Any], *, now: int) -> bool:
         """Write the result; False where it is not ours to write any more: it was dropped, or taken over by another."""
         final = self._file("results", claim.item.id)
-        ready = final.with_name(f"{claim.item.id}.{claim.token.replace(':', '-')}.part")
         with self._told():
-            write(ready, result)
+            ready = draft(final, result)
             try:
                 with self._table() as table:
                     if not _held(table, claim):
@@ -310,12 +309,14 @@ class Queue:
         return self._owned
 
     @contextmanager
-    def _table(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, alone among all processes."""
+    def _table(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction, alone among all processes. Without `durable` a loss of power may undo it, which costs a call
+        and no result: results are files, and those are on the disk."""
         with self._lock:
             if self._connection is None:
                 self._connection = _connect(self.folder / "queue.db")
             table = self._connection
+            table.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             table.execute("BEGIN IMMEDIATE")
             try:
                 yield table
@@ -343,7 +344,7 @@ def place(environ: Mapping[str, str]) -> str:
 
 def _connect(file: Path) -> sqlite3.Connection:
     table = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-    table.execute("PRAGMA synchronous = FULL")
+    table.execute("PRAGMA journal_mode = WAL")
     table.executescript(_TABLE)
     return table
 

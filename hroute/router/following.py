@@ -124,7 +124,10 @@ def _follow(
         del there
         log.log(logging.INFO if event.kind == "reloaded" else logging.WARNING, "%s", event)
         if tell is not None:
-            tell(event)
+            try:
+                tell(event)
+            except Exception:  # whoever is told must not end the watch
+                log.exception("on_reload failed")
 
 
 def _events(reloader: Reloader, stop: threading.Event) -> Iterator[Reload]:

@@ -134,12 +134,6 @@ def test_a_failure_is_told_to_a_program(cli: Cli) -> None:
     assert {attempt["outcome"] for attempt in found["attempts"]} == {"transport"}
 
 
-def test_the_queue_is_not_pretended(cli: Cli) -> None:
-    ran = cli("ask", "--queue", "--sandbox", "hello")
-    assert (ran.code, ran.out) == (2, "")
-    assert "--queue is not offered yet" in ran.err
-
-
 def test_signals_alone_cannot_be_sent(cli: Cli) -> None:
     assert cli("ask", "--sandbox", "--signal", "task_type=code").code == 2
 

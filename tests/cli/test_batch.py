@@ -244,13 +244,13 @@ def test_25_kills_in_process_lose_no_line_and_double_none(cli: Cli, tmp_path: Pa
 
 @pytest.mark.slow
 def test_25_kills_lose_no_line_at_a_real_server_and_ask_few_twice(tmp_path: Path) -> None:
-    count, calls = 6000, list[str]()
+    count, calls = 3000, list[str]()
     questions(tmp_path, count)
     script = Script.from_data({"faults": [{"kind": "slow", "for": 0.03}], "answers": [{"text": "Blue."}]})
     with SandboxServer(script, log=calls.append) as server:
         policy = POLICY.replace("model: other-1,", f"model: other-1, base_url: {server.url}/other/v1,")
         (tmp_path / "routing-config.yaml").write_text(policy)
-        killed(tmp_path, 25, count, longest=4.0, OTHER_KEY="sandbox")
+        killed(tmp_path, 25, count, longest=3.0, OTHER_KEY="sandbox")
         last = started(tmp_path, OTHER_KEY="sandbox")
         last.communicate(timeout=300)
         assert last.returncode == 0

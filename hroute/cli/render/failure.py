@@ -42,6 +42,7 @@ def _request_json(error: RequestError) -> dict[str, Any]:
     """What a request without an answer leaves: who was tried and who was not."""
     return {
         "id": error.id,
+        "queued": error.queued or None,
         "rule": error.decision.rule.name if error.decision is not None else None,
         "routed_to": error.decision.route_to if error.decision is not None else None,
         "attempts": [attempt.as_json() for attempt in error.attempts],
