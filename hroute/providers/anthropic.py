@@ -13,7 +13,15 @@ from hroute.terms.outcome import Outcome
 from hroute.wire import anthropic as wire
 from hroute.wire import anthropic_stream
 
+_ACCOUNT: Final = (
+    "contract_spend_limit_reached", "enforced_spend_limit_reached", "linked_organization_spend_limit_reached",
+    "linked_organization_billing_unavailable", "organization_on_hold", "organization_type_not_supported",
+    "parent_organization_required", "cmek_key_disabled", "cmek_key_network_blocked", "claude_code_key_creator_not_member",
+)  # fmt: skip
+"""Codes that say that the account, not the request and not a limit that passes, is in the way."""
+
 ROWS: Final = (
+    *(Row(Outcome.CREDENTIAL, code=code) for code in _ACCOUNT),
     Row(Outcome.CREDENTIAL, 429, words=("spend limit",)),
     Row(Outcome.CAPACITY, code="overloaded_error"),
     Row(Outcome.CAPACITY, code="rate_limit_error"),
@@ -36,16 +44,6 @@ EXCEPTIONS: Final = {
     "WorkloadIdentityError": Outcome.CREDENTIAL,
     "RetryableError": Outcome.SERVER,
     "AnthropicError": Outcome.SERVER,
-    # Classes that say more than their status: an account, not the request, is in the way.
-    "ContractSpendLimitReachedError": Outcome.CREDENTIAL,
-    "EnforcedSpendLimitReachedError": Outcome.CREDENTIAL,
-    "LinkedOrganizationSpendLimitReachedError": Outcome.CREDENTIAL,
-    "LinkedOrganizationBillingUnavailableError": Outcome.CREDENTIAL,
-    "OrganizationOnHoldError": Outcome.CREDENTIAL,
-    "OrganizationTypeNotSupportedError": Outcome.CREDENTIAL,
-    "ParentOrganizationRequiredError": Outcome.CREDENTIAL,
-    "CMEKKeyDisabledError": Outcome.CREDENTIAL,
-    "CMEKKeyNetworkBlockedError": Outcome.CREDENTIAL,
 }
 
 PARAMS: Final = frozenset(

@@ -73,6 +73,20 @@ def outcome_of(rows: Iterable[Row], status: int | None, codes: tuple[str, ...], 
     return BY_STATUS.get(status) or (Outcome.CALLER_FAULT if 400 <= status < 500 else Outcome.SERVER)
 
 
+def told(body: object) -> tuple[tuple[str, ...], str]:
+    """The vendor's codes, the narrowest first, and its message in the body of an error, in whatever shape it has."""
+    error = body.get("error", body) if isinstance(body, Mapping) else body
+    if isinstance(error, str):
+        return (), error
+    if not isinstance(error, Mapping):
+        return (), ""
+    details = error.get("details")
+    narrow = (details.get("error_code"),) if isinstance(details, Mapping) else ()
+    codes = tuple(str(code) for code in (*narrow, error.get("code"), error.get("type")) if code)
+    message = error.get("message")
+    return codes, message if isinstance(message, str) else ""
+
+
 def failure(outcome: Outcome, status: int | None, codes: tuple[str, ...], headers: Mapping[str, str]) -> Failure:
     """A failure that tells status and the vendor's code, what is left of its rate limits, and nothing else that it wrote."""
     code = next(

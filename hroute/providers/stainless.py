@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from hroute.providers import http_failures, transport
-from hroute.providers.outcomes import Row, failure, outcome_of, with_allowances
+from hroute.providers.outcomes import Row, failure, outcome_of, told, with_allowances
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.timer import Timer, timed
 from hroute.terms.message import Done, Event, Reply, Request, StopReason, TextDelta, ThinkingDelta, ToolUseDelta
@@ -34,8 +34,8 @@ class Reader(Protocol):
 class StainlessPlugin:
     """Base of the two adapters. A subclass says how a client is made, what a body is, and what errors mean.
 
-    `exceptions` names every class of the SDK that bears no status, and those that say more than theirs; `rows` are the vendor's own lines of the outcome table;
-    `params` are the parameters that the dialect carries.
+    `exceptions` names every class of the SDK that bears no status; `rows` are the vendor's own lines of the outcome table,
+    by which those with a status go; `params` are the parameters that the dialect carries.
     """
 
     name: str
@@ -202,13 +202,9 @@ class StainlessPlugin:
         return Failure(outcome, f"the SDK failed with {type(error).__name__}", code=type(error).__name__)
 
     def _of_status(self, error: BaseException, status: int) -> Failure:
-        body = getattr(error, "body", None)
-        inner = body.get("error", body) if isinstance(body, Mapping) else None
-        told = inner if isinstance(inner, Mapping) else {}
-        codes = tuple(str(told[key]) for key in ("code", "type") if told.get(key))
-        message = told.get("message") or getattr(error, "message", "")
+        codes, message = told(getattr(error, "body", None))
         headers = getattr(getattr(error, "response", None), "headers", {})
-        outcome = self.exceptions.get(type(error).__name__) or outcome_of(self.rows, status, codes, str(message))
+        outcome = outcome_of(self.rows, status, codes, message or str(getattr(error, "message", "")))
         return failure(outcome, status, codes, headers)
 
 

@@ -108,9 +108,7 @@ def _emit_ollama(target: Target, request: Request) -> dict[str, Any]:
 
 def _emit_chat(target: Target, request: Request) -> dict[str, Any]:
     own = target.base_url in (None, openai_plugin.OWN_ADDRESS)
-    return openai_chat.emit_request(
-        request, target.model, limit_key="max_completion_tokens" if own else "max_tokens"
-    )
+    return openai_chat.emit_request(request, target.model, limit_key="max_completion_tokens" if own else "max_tokens")
 
 
 def _bearer(key: str) -> tuple[str, str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib
-import pkgutil
+import importlib.util
+import inspect
+from functools import cache
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -13,6 +18,58 @@ from hroute.providers import anthropic, http_failures, ollama, openai
 from hroute.providers.protocol import Capabilities
 from hroute.providers.stainless import StainlessPlugin
 from hroute.terms.outcome import Outcome
+
+STAINLESS: Final = [("anthropic", anthropic.AnthropicPlugin), ("openai", openai.OpenAIPlugin)]
+
+NOT_ON_OUR_WAY: Final = {
+    "anthropic": ("lib.tools", "lib.foundry", "lib._extras", "_response", "lib.credentials._secrets"),
+    "openai": ("lib", "_extras", "_response", "_legacy_response", "auth._x509", ""),
+}
+"""Modules that neither `messages.create` nor `chat.completions.create` comes through: tool runners, agents, websockets,
+clouds of other vendors, misuse of the SDK by its caller ("" is the package's own `__init__`)."""
+
+BY_STATUS: Final = {
+    "CALLER_FAULT": (400, 412, 422, 431),
+    "CREDENTIAL": (401, 402, 403, 404),
+    "TIMEOUT": (408,),
+    "SERVER": (409, 500, 501, 503, 504),
+    "CAPABILITY": (413,),
+    "CAPACITY": (429, 529),
+    "TRANSPORT": (499,),
+}
+
+
+@cache
+def exceptions_in(package: str) -> tuple[tuple[str, str], ...]:
+    """(module, class) of every exception class in the sources of `package`, also where nothing imports it."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    root = Path(spec.origin).parent
+    rows: list[tuple[str, str, set[str]]] = []
+    for file in sorted(root.rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        if "class " not in text or not ("Err" in text or "Exc" in text or "Timeout" in text):
+            continue
+        module = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                rows.append((module, node.name, {ast.unparse(base).rpartition(".")[2] for base in node.bases}))
+    known = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    while more := {name for _, name, bases in rows if bases & known} - known:
+        known |= more
+    return tuple((module, name) for module, name, bases in rows if bases & known)
+
+
+def on_our_way(package: str) -> list[type[Exception]]:
+    """Those that a call of ours can end in."""
+    aside = NOT_ON_OUR_WAY[package]
+    found = [
+        getattr(importlib.import_module(f"{package}.{module}".rstrip(".")), name)
+        for module, name in exceptions_in(package)
+        if not any(module == place or (place and module.startswith(f"{place}.")) for place in aside)
+    ]
+    return sorted(set(found), key=lambda kind: kind.__name__)
 
 
 def exceptions_of(module: ModuleType) -> list[type[Exception]]:
@@ -22,32 +79,62 @@ def exceptions_of(module: ModuleType) -> list[type[Exception]]:
     return [kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception)]
 
 
-def all_exceptions(package: str) -> list[type[Exception]]:
-    """Those of the package and of its `_exceptions` module."""
-    found = exceptions_of(importlib.import_module(package))
-    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if info.name in ("_exceptions", "_errors"):
-            found += exceptions_of(importlib.import_module(f"{package}.{info.name}"))
-    own = [kind for kind in found if kind.__module__.partition(".")[0] == package]
-    return sorted(set(own), key=lambda kind: kind.__name__)
-
-
-@pytest.mark.parametrize(
-    ("package", "plugin"), [("anthropic", anthropic.AnthropicPlugin), ("openai", openai.OpenAIPlugin)]
-)
+@pytest.mark.parametrize(("package", "plugin"), STAINLESS)
 def test_an_sdk_has_no_exception_that_is_not_mapped(package: str, plugin: type[StainlessPlugin]) -> None:
     sdk: Any = importlib.import_module(package)
-    found = all_exceptions(package)
+    found = on_our_way(package)
     assert len(found) > 15
     by_status = [kind for kind in found if issubclass(kind, sdk.APIStatusError)]
     assert len(by_status) > 5
-    unmapped = [kind.__name__ for kind in found if kind not in by_status and kind.__name__ not in plugin.exceptions]
-    assert [name for name in unmapped if not name.startswith("_")] == []
+    assert [k.__name__ for k in found if k not in by_status and k.__name__ not in plugin.exceptions] == []
+    exported = [kind for kind in exceptions_of(sdk) if kind.__module__.partition(".")[0] == package]
+    assert {k for k in exported if k not in found and not k.__name__.startswith("_")} == set()
 
 
-@pytest.mark.parametrize(
-    ("package", "plugin"), [("anthropic", anthropic.AnthropicPlugin), ("openai", openai.OpenAIPlugin)]
-)
+@pytest.mark.parametrize(("package", "plugin"), STAINLESS)
+def test_whatever_an_sdk_raises_is_a_failure_that_quotes_nothing(package: str, plugin: type[StainlessPlugin]) -> None:
+    made = plugin()
+    for kind in on_our_way(package):
+        error = kind.__new__(kind)
+        Exception.__init__(error, "the prompt was: secret")
+        failure = made.failure_of(error)
+        assert isinstance(failure.outcome, Outcome)
+        assert "secret" not in f"{failure!r} {failure.message}", kind.__name__
+
+
+def test_every_status_and_code_for_which_anthropic_has_a_class_is_decided() -> None:
+    """The class is chosen by (status, code): a code goes by its status, unless the table has a row for it."""
+    table = importlib.import_module("anthropic._error_classes").ERROR_CLASSES
+    httpx2 = importlib.import_module("httpx2")
+    expected = {status: Outcome[name] for name, statuses in BY_STATUS.items() for status in statuses}
+    own = {row.code: row.outcome for row in anthropic.ROWS if row.code is not None}
+    made = anthropic.AnthropicPlugin()
+    assert len(table) > 100
+    for (status, code), kind in table.items():
+        body = {"type": "error", "error": {"type": "x", "message": "said", "details": {"error_code": code}}}
+        response = httpx2.Response(status, request=httpx2.Request("POST", "http://x"))
+        failure = made.failure_of(kind("said", response=response, body=body))
+        assert failure.outcome is own.get(code, expected[status]), (status, code)
+
+
+def test_every_error_that_anthropic_announces_of_a_message_is_looked_at() -> None:
+    """The SDK lists what `messages.create` raises. What is new there needs a decision: a row, or by its status."""
+    decided_by_status = {
+        "Compaction", "Thread", "Tool", "RequestBody", "UserProfile", "SkillRead", "RampLimit", "CMEKKeyUnreachable",
+        "AvailableTools", "ClaudeCodeVersion", "File", "StorageQuota", "CMEKContext", "BetaUnsupportedCharset", "SandboxEgress",
+    }  # fmt: skip
+    announced = importlib.import_module("anthropic.resources.messages").Messages.create.__doc__ or ""
+
+    source = inspect.getsource(importlib.import_module("anthropic.resources.messages.messages"))
+    names = {line.strip().rstrip(":") for line in (announced + source).splitlines() if line.strip().endswith("Error:")}
+    table = importlib.import_module("anthropic._error_classes").ERROR_CLASSES
+    rows = {row.code for row in anthropic.ROWS}
+    by_row = {kind.__name__ for (_, code), kind in table.items() if code in rows}
+    assert len(names) > 20
+    assert {n for n in names if n not in by_row and not n.startswith(tuple(decided_by_status))} == set()
+
+
+@pytest.mark.parametrize(("package", "plugin"), STAINLESS)
 def test_an_error_with_a_status_goes_by_the_table(package: str, plugin: type[StainlessPlugin]) -> None:
     sdk: Any = importlib.import_module(package)
     httpx2 = importlib.import_module("httpx2")
@@ -70,15 +157,12 @@ def test_an_error_with_a_status_goes_by_the_table(package: str, plugin: type[Sta
 
 
 def test_spent_money_at_anthropic_is_a_matter_of_credentials() -> None:
-    sdk = importlib.import_module("anthropic")
-    spent = [k for k in all_exceptions("anthropic") if "SpendLimit" in k.__name__ or "Billing" in k.__name__]
-    assert spent
-    httpx2 = importlib.import_module("httpx2")
-    for kind in spent:
-        status = 402 if issubclass(kind, sdk.PaymentRequiredError) else 429
-        response = httpx2.Response(status, request=httpx2.Request("POST", "http://x"))
-        error: Any = kind("limit", response=response, body=None)  # type: ignore[call-arg]
-        assert anthropic.AnthropicPlugin().failure_of(error).outcome is Outcome.CREDENTIAL, kind.__name__
+    table = importlib.import_module("anthropic._error_classes").ERROR_CLASSES
+    spent = [code for _, code in table if code and ("spend_limit_reached" in code or "billing" in code)]
+    assert len(spent) > 2
+    assert {code for code in spent if code not in {row.code for row in anthropic.ROWS}} <= {
+        "user_profile_billing_not_authorized"  # 403 says it
+    }
 
 
 def test_ollama_has_no_exception_that_is_not_mapped() -> None:

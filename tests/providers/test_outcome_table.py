@@ -55,6 +55,12 @@ ANYWHERE: Final = [
     (400, {"text": "Your credit balance is too low to access the API"}, Outcome.CREDENTIAL),
 ]
 
+ACCOUNT: Final = [
+    "contract_spend_limit_reached", "enforced_spend_limit_reached", "linked_organization_spend_limit_reached",
+    "linked_organization_billing_unavailable", "organization_on_hold", "organization_type_not_supported",
+    "parent_organization_required", "cmek_key_disabled", "cmek_key_network_blocked", "claude_code_key_creator_not_member",
+]  # fmt: skip
+
 OWN: Final = {
     "anthropic": [
         (529, {"code": "overloaded_error"}, Outcome.CAPACITY),
@@ -65,6 +71,7 @@ OWN: Final = {
         (404, {"code": "not_found_error"}, Outcome.CREDENTIAL),
         (413, {"code": "request_too_large"}, Outcome.CAPABILITY),
         (429, {"code": "rate_limit_error", "text": "You have reached your spend limit"}, Outcome.CREDENTIAL),
+        *((400, {"code": code}, Outcome.CREDENTIAL) for code in ACCOUNT),
         (500, {"code": "api_error"}, Outcome.SERVER),
         (504, {"code": "timeout_error"}, Outcome.SERVER),
         (400, {"code": "invalid_request_error"}, Outcome.CALLER_FAULT),
