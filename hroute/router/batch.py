@@ -27,6 +27,10 @@ from hroute.terms.usage import Usage
 CONCURRENCY: Final = 8
 INVALID: Final = "invalid"
 """The outcome of a line that could not be asked."""
+INTERNAL: Final = "internal"
+"""The outcome of a line that a defect of ours spoiled."""
+_MOST_DEFECTS: Final = 20
+"""Such lines in a row after which the fault is not in the lines, and the batch ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +102,14 @@ async def run(
     `observe` is told how many lines have a result. A stop ends it in good order, with what there is. Raises OSError where
     the results cannot be written; what was written stands.
     """
-    asked = 0
+    asked = defects = 0
 
     async def ask(name: str) -> None:
-        nonlocal asked
+        nonlocal asked, defects
         row = await _row(client, lines, name, terms)
+        defects = defects + 1 if row["outcome"] == INTERNAL else 0
+        if defects > _MOST_DEFECTS:
+            raise RuntimeError(row["error"]["message"])
         results.add(row)
         asked += 1
         observe(len(results))
@@ -164,7 +171,7 @@ async def _row(client: AsyncClient, lines: Lines, name: str, terms: Terms) -> di
         if os.environ.get("HROUTE_DEBUG"):
             raise
         return _unanswered(
-            name, "internal", {"code": "internal", "message": f"hroute itself failed: {type(error).__name__}"}
+            name, INTERNAL, {"code": INTERNAL, "message": f"hroute itself failed: {type(error).__name__}"}
         )
 
 

@@ -384,3 +384,25 @@ def test_what_takes_too_long_after_a_stop_is_dropped_and_asked_again(tmp_path: P
     assert [row["id"] for row in results(tmp_path / "out.jsonl")] == ["q1"]
     assert done.results == 1
     assert batch(tmp_path).asked == 2
+
+
+def test_a_defect_of_ours_spoils_one_line_and_a_whole_row_of_them_ends_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = AsyncClient.complete
+
+    async def broken(self: AsyncClient, prompt: Any, **signals: Any) -> Any:
+        if prompt.last_user_text in wrong:
+            raise KeyError("a prompt must not be told")
+        return await real(self, prompt, **signals)
+
+    monkeypatch.setattr(AsyncClient, "complete", broken)
+    wrong = {"question 1"}
+    assert batch(tmp_path, questions(3)).outcomes == {"ok": 2, "internal": 1}
+    told = results(tmp_path / "out.jsonl")[1]["error"]
+    assert told == {"code": "internal", "message": "hroute itself failed: KeyError"}
+    (tmp_path / "out.jsonl").unlink()
+    wrong = {f"question {n}" for n in range(100)}
+    with pytest.raises(RuntimeError, match="KeyError"):
+        batch(tmp_path, questions(100))
+    assert len(results(tmp_path / "out.jsonl")) <= 21
