@@ -74,7 +74,7 @@ def serve(
 
     listener = server.bound(where, at)
     listening = server.Listening(where, listener.getsockname()[1])
-    gateway = _gateway(loaded, where, sandbox)
+    gateway = _gateway(loaded, where, listening.port, sandbox)
     server.serve(
         gateway,
         listener,
@@ -105,7 +105,7 @@ def _as_asked(policy: Policy, observe: bool, baseline: str | None) -> Policy:
     return watching(policy)
 
 
-def _gateway(policy: Policy, host: str, sandbox: bool) -> Any:
+def _gateway(policy: Policy, host: str, port: int, sandbox: bool) -> Any:
     from hroute.gateway.gateway import Gateway
     from hroute.terms import locality
 
@@ -117,7 +117,7 @@ def _gateway(policy: Policy, host: str, sandbox: bool) -> Any:
         )
     named = policy.gateway.get("hosts")
     hosts = frozenset(str(name).lower() for name in named) if isinstance(named, list | tuple) else frozenset()
-    return Gateway(_engine(policy, sandbox, None), hosts, loopback, os.environ)
+    return Gateway(_engine(policy, sandbox, None), hosts, loopback, os.environ, port)
 
 
 def _engine(policy: Policy, sandbox: bool, earlier: Engine | None) -> Engine:

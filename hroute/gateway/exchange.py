@@ -17,7 +17,7 @@ from hroute.gateway.responder import Responder
 from hroute.gateway.upstream import Seen, Whole
 from hroute.providers.forward import Headers
 from hroute.router.answer import Answer
-from hroute.router.attempts import Accepted, Broken, Call, Commit, End, Result, Wait
+from hroute.router.attempts import Accepted, Broken, Call, Commit, End, Load, Result, Wait
 from hroute.router.engine import Engine, Run
 from hroute.router.stream import as_events
 from hroute.terms.message import Done, Reply, StopReason, Text, ToolUse
@@ -90,6 +90,8 @@ class Exchange:
                 return await self._pass_on(opened.rest, model)
             case Wait(seconds, bell):
                 await self.engine.clock.asleep(seconds, bell)
+            case Load():
+                pass  # the raw wire needs no SDK; a plugin without one is made ready where it is called
         return None
 
     async def _pass_on(self, stream: Stream, model: str) -> Reply | Broken:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +17,7 @@ from hroute.gateway.access import Gone, Rejected
 from hroute.gateway.asked import Asked, headers_of, read
 from hroute.gateway.doors import MESSAGES, Door, dialect_of, vendor_of
 from hroute.gateway.exchange import Exchange
+from hroute.gateway.gates import Addresses, NotOurselves, OwnLogin, brings_login
 from hroute.gateway.hints import hinted
 from hroute.gateway.metrics import Metrics
 from hroute.gateway.observing import PassingBy, RawAsked, as_it_is, before, raw_call
@@ -26,10 +27,11 @@ from hroute.gateway.responder import Receive, Responder, Scope, Send
 from hroute.gateway.upstream import Upstream
 from hroute.providers import registry
 from hroute.providers.forward import Forwarder
-from hroute.providers.protocol import ProviderError
+from hroute.providers.protocol import Capabilities, ProviderError
 from hroute.router import egress
 from hroute.router.attempts import Call
 from hroute.router.engine import Engine, Run
+from hroute.router.plan import Gate
 from hroute.router.signals import tokens as estimates
 from hroute.router.signals.extract import Extraction
 from hroute.terms.outcome import Outcome
@@ -50,6 +52,8 @@ class Gateway:
     hosts: frozenset[str] = frozenset()
     loopback: bool = True
     environ: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    facts: Callable[[str], Capabilities] = registry.facts
     forwarder: Forwarder = field(default_factory=Forwarder)
     instance: str = field(default_factory=lambda: secrets.token_hex(8))
     metrics: Metrics = field(default_factory=Metrics)
@@ -129,7 +133,8 @@ class Gateway:
 
         def begin() -> Run:
             steer = hinted(engine.policy, asked.model)
-            return engine.begin(asked.request, asked.given, stream=asked.request.stream, steer=steer)
+            streams = asked.request.stream
+            return engine.begin(asked.request, asked.given, stream=streams, steer=steer, gates=self._gates(asked))
 
         run = begin() if len(asked.raw) < _IN_A_THREAD else await asyncio.to_thread(begin)
         upstream = Upstream(
@@ -176,10 +181,16 @@ class Gateway:
         finally:
             raw.close()
 
+    def _gates(self, asked: Asked) -> tuple[Gate, ...]:
+        """The filters of this request alone."""
+        places = Addresses(self.facts, self.environ)
+        brought = brings_login(asked.headers)
+        return OwnLogin(brought, asked.door.vendor, places), NotOurselves(self.port, self.hosts, places)
+
     def _standing(self, call: Call) -> Standing:
         """What the provider of `call` is to the client."""
         provider = call.candidate.provider
-        own_address = call.target.base_url == registry.facts(provider.plugin).default_base_url
+        own_address = Addresses(self.facts, self.environ).is_vendors_own(provider)
         vendor = own_address or call.candidate.where == "machine" or provider.labels.get("vendor") == provider.plugin
         return Standing(vendor, own_address)
 

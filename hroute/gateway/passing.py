@@ -115,13 +115,13 @@ class Passed:
 
     def _note(self, events: list[Event]) -> None:
         for event in events:
-            if isinstance(event, Done):
+            if isinstance(event, Done) and event.reply.stop is not StopReason.TRUNCATED:
                 self._done = with_allowances(event.reply, self.raw.headers)
 
     def _ended(self) -> Reply:
         if self._done is None:
             self._note(self._reader.end())
-        if self._done is None or self._done.stop is StopReason.TRUNCATED:
+        if self._done is None:
             raise ProviderError(NO_END)
         return self._done
 

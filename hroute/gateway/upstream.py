@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -131,6 +132,8 @@ class Upstream:
     async def _by_plugin(self, call: Call) -> Result:
         """By the plugin's own code: the sandbox, a command, a third party's."""
         plugin: Plugin = self.plugins(call)
+        if (warm := getattr(plugin, "warm", None)) is not None:
+            await asyncio.to_thread(warm)
         if not call.stream:
             return await plugin.asend(call.target, call.request, call.permit)
         said = Assembly(call.target.model)
