@@ -89,6 +89,7 @@ class Signal:
 TASK_TYPES: Final = (
     "code", "classification", "extraction", "summarization", "translation", "generation", "analysis", "qa", "chat",
 )  # fmt: skip
+CODE_TASKS: Final = ("completion", "comment", "format", "syntax", "command", "edit", "debug", "refactor", "design")
 LEVELS: Final = ("low", "medium", "high")
 BUILT_IN_INTENTS: Final = ("complaint", "legal", "generation", "faq", "smalltalk")
 
@@ -135,6 +136,8 @@ _ROWS: Final = (
     Signal("turns", Kind.INTEGER, "How many times the user has spoken.", Cost.CHEAP, default=1, extracted=True),
     Signal("clarifying_turns", Kind.INTEGER, "How many of the last user turns in a row ask again about the same thing.", Cost.CHEAP, default=0, extracted=True),
     Signal("has_code", Kind.BOOL, "Whether the last user turn holds program code.", Cost.SCAN, always=True, extracted=True),
+    Signal("code_task", Kind.ENUM, "What is to be done with code, the dearest where several are asked for.", Cost.SCAN, CODE_TASKS, extracted=True),
+    Signal("files", Kind.INTEGER, "How many different files the request brings, names or has worked on.", Cost.CHEAP, default=0, extracted=True),
     Signal("language", Kind.STRING, "Language of the last user turn, as an ISO 639-1 code.", Cost.SCAN, extracted=True),
     Signal("purpose", Kind.ENUM, "What the client sends the request for.", values=("turn", "subagent", "title", "topic", "summary", "count"), default="turn", extracted=True),
     Signal("message", Kind.TEXT, "The last user turn itself; only text tests apply, and it is never recorded.", Cost.CHEAP, always=True, extracted=True),

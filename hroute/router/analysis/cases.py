@@ -26,8 +26,8 @@ from hroute.terms.locality import Locality
 from hroute.terms.message import Request, prompt
 from hroute.terms.signal import SIGNALS, Value, coerce
 
-NOT_SIGNALS: Final = ("prompt", "system", "files", "down", "request_id")
-"""Keys of `given` that are no signals."""
+NOT_SIGNALS: Final = ("prompt", "system", "down", "request_id")
+"""Keys of `given` that are no signals; `files` is one where it is a number, and documents sent along where it is a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +117,17 @@ def _unfold(source: Source, number: int, data: Mapping[str, Any]) -> Iterator[Ca
 def _request(given: Mapping[str, Any]) -> Request | None:
     if "prompt" not in given:
         return None
-    files = tuple((str(name), str(text)) for name, text in (given.get("files") or {}).items())
+    sent = given.get("files")
+    files = tuple((str(name), str(text)) for name, text in sent.items()) if isinstance(sent, Mapping) else ()
     return prompt(str(given["prompt"]), system=str(given.get("system", "")), files=files)
 
 
 def _signals(given: Mapping[str, Any]) -> dict[str, Value]:
-    return {name: coerce(name, value) for name, value in given.items() if name not in NOT_SIGNALS}
+    return {
+        name: coerce(name, value)
+        for name, value in given.items()
+        if name not in NOT_SIGNALS and not (name == "files" and isinstance(value, Mapping))
+    }
 
 
 def _misses(expect: Mapping[str, Any], decision: Decision, tries: tuple[str, ...], ask: Ask) -> Iterator[Miss]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hroute.router.signals import conversation, intent, language, purpose, score, task, tokens, wording
+from hroute.router.signals import conversation, intent, language, paths, purpose, score, task, tokens, wording
 from hroute.router.signals.blocks import Block, BlockCache, blocks
 from hroute.router.signals.compiled import compiled
 from hroute.router.signals.pii import scanner_for
@@ -26,7 +26,8 @@ from hroute.terms.signal import ABSENT, SIGNALS, UNSPECIFIED, Kind, Value
 __all__ = ["VERSIONS", "BlockCache", "Detectors", "Extraction", "Finding"]
 
 VERSIONS: Final = {
-    m.VERSION.partition("/")[0]: m.VERSION for m in (tokens, conversation, intent, task, score, language, purpose)
+    m.VERSION.partition("/")[0]: m.VERSION
+    for m in (tokens, conversation, intent, task, score, language, purpose, paths)
 }
 """The extractors and their versions, for records; the scanners carry their own."""
 
@@ -71,6 +72,7 @@ class Extraction:
         self._assumed: dict[str, None] = {}
         self._blocks: tuple[Block, ...] | None = None
         self._conversation: conversation.Conversation | None = None
+        self._files: frozenset[str] | None = None
         self._counted: tuple[str, int] = ("", 0)
         self._said: frozenset[str] | None = None
         self._texts: dict[str, dict[str, bool]] = {}
@@ -214,7 +216,12 @@ class Extraction:
         return self._assessment
 
     def _code_files(self) -> bool:
-        return self._request is not None and task.has_code_files(tuple(name for name, _ in self._request.files))
+        return self._request is not None and paths.has_code(name for name, _ in self._request.files)
+
+    def _paths(self) -> frozenset[str]:
+        if self._files is None:
+            self._files = paths.files(self._request) if self._request else frozenset()
+        return self._files
 
     def _read_pii(self) -> Value:
         return personal(self._found_pii(), self._given, self._policy.signals)[0]
@@ -250,6 +257,14 @@ class Extraction:
             task.task_type(self._words(), code=code, code_files=self._code_files(), intents=_names(self.ask("intent")))
             or ABSENT
         )
+
+    def _read_code_task(self) -> Value:
+        is_code = self.ask("task_type") == "code" or self.ask("has_code") is True
+        files = _whole(self.ask("files"))
+        return task.code_task(self._words(), is_code=is_code, message=self._about(), files=files) or ABSENT
+
+    def _read_files(self) -> Value:
+        return len(self._paths())
 
     def _read_score(self) -> Value:
         return self._assess().score
@@ -330,6 +345,8 @@ _READ: Final[dict[str, Callable[[Extraction], Value]]] = {
     "intent": Extraction._read_intent,
     "has_code": Extraction._read_has_code,
     "task_type": Extraction._read_task_type,
+    "code_task": Extraction._read_code_task,
+    "files": Extraction._read_files,
     "score": Extraction._read_score,
     "confidence": Extraction._read_confidence,
     "complexity": Extraction._read_complexity,

@@ -1,18 +1,19 @@
-"""What kind of work a request asks for, and whether the message holds program code. Absent where nothing says so."""
+"""What kind of work a request asks for, what is to be done with code, and whether the message holds code.
+
+Absent where nothing says so.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Final
 
-from hroute.router.signals import english
+from hroute.router.signals import english, english_code
 from hroute.terms.pattern import Regexp, compiled
 
 VERSION: Final = "task/2"
 _CODE_READ: Final = 200_000
 
-_ENDINGS: Final = ".py .pyi .js .mjs .ts .tsx .jsx .go .rs .java .kt .scala .c .h .cc .cpp .hpp .cs .rb .php .swift .sh .bash .ps1 .sql .html .css .scss .vue .svelte .r .jl .lua .pl .ex .exs .erl .hs .ml .clj .dart .tf .ipynb .diff .patch"
-_SUFFIXES: Final = tuple(_ENDINGS.split())
 _PROOFS: Final = (
     # one of these lines is program code
     r"(?m)^\s*(?:async )?def \w+\(.*\)?(?: ?->.*)?:?\s*$",
@@ -54,11 +55,6 @@ def has_code(message: str) -> bool:
     return any(line.search(data) for line in proofs) or sum(line.search(data) is not None for line in marks) >= 2
 
 
-def has_code_files(names: tuple[str, ...]) -> bool:
-    """Whether a file that comes with the request is program code, by its name."""
-    return any(name.lower().endswith(_SUFFIXES) for name in names)
-
-
 def task_type(said: frozenset[str], *, code: bool, code_files: bool, intents: frozenset[str]) -> str | None:
     """One of the task types, or None. What the instruction says comes before what it is about."""
     if "starts with code" in said:
@@ -79,6 +75,25 @@ def task_type(said: frozenset[str], *, code: bool, code_files: bool, intents: fr
     if "smalltalk" in intents:
         return "chat"
     return "qa" if "faq" in intents or "question" in said else None
+
+
+def code_task(said: frozenset[str], *, is_code: bool, message: str, files: int) -> str | None:
+    """What is to be done with code: the dearest of what is asked for, None where nothing says so or it is no code.
+
+    Work that touches several files is at least a refactoring, and the text to be completed may be all there is.
+    """
+    if not is_code:
+        return None
+    asked = [name for name in _CODE_TASKS if f"code {name}" in said]
+    if "starts with code" in said and not asked and message.rstrip().endswith(_OPEN_ENDS):
+        return "completion"
+    if not asked:
+        return None
+    return "refactor" if asked[0] in ("edit", "format", "comment") and files > 3 else asked[0]
+
+
+_OPEN_ENDS: Final = ('"""', "'''", ":", "{", "(", ",", "=", "->")
+_CODE_TASKS: Final = tuple(name for name, _, _ in english_code.CODE_TASKS)
 
 
 @lru_cache(maxsize=1)
