@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from hroute.errors import UsageError
 from hroute.providers.protocol import Plugin
 from hroute.router.answer import Answer as Answer
-from hroute.router.attempts import Accepted, Broken, End
 from hroute.router.attempts import Attempt as Attempt
 from hroute.router.attempts import Move as Move
 from hroute.router.decision import Decision
-from hroute.router.drive import Ending, adrive, adrive_stream, asender, drive, drive_stream, sender
+from hroute.router.drive import adrive, asender, drive, sender
 from hroute.router.engine import Engine, Observer, Run, coerced
-from hroute.router.stream import as_events
+from hroute.router.streaming import AsyncStream as AsyncStream
+from hroute.router.streaming import Stream as Stream
 from hroute.schema.policy import Policy
-from hroute.terms.message import Done, Event, Message, Request, Text, TextDelta
+from hroute.terms.message import Message, Request, Text
 
 if TYPE_CHECKING:
     from hroute.providers.sandbox.script import Script
@@ -205,110 +205,6 @@ class AsyncClient(_Front):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-
-class _Streaming:
-    """A stream on its way: what is known before its end, and the answer after it."""
-
-    def __init__(self, engine: Engine, run: Run) -> None:
-        self._engine = engine
-        self._run = run
-        self._answer: Answer | None = None
-        self.id = run.id
-        self.decision = run.decision
-
-    @property
-    def held_back(self) -> bool:
-        """Whether the first event comes only after the whole reply was judged: the route validates it."""
-        return not self._run.streams
-
-    @property
-    def answer(self) -> Answer:
-        """The answer, once the stream has ended; of a broken one what had come, its stop is `truncated`."""
-        if self._answer is None:
-            raise UsageError("the stream has not ended yet", help="read its events to the end first")
-        return self._answer
-
-    def _settle(self, end: End) -> Iterator[Event]:
-        """The events that are still due: all of a reply that was held back, and the terminal one."""
-        if isinstance(end, Broken):
-            self._answer = self._engine.partial(self._run, end)
-        self._answer = answer = self._engine.settle(self._run, end)
-        if self.held_back and isinstance(end, Accepted):
-            yield from as_events(end)
-        yield Done(answer.reply)
-
-
-class Stream(_Streaming):
-    """An iterator of events that ends with Done; `text()` gives only the words. Closing it hangs up on the provider.
-
-    A stream that breaks after its first words raises AllFailed where it breaks; `answer` then holds what had come.
-    """
-
-    def __init__(self, engine: Engine, run: Run) -> None:
-        super().__init__(engine, run)
-        self._events = self._generate()
-
-    def __iter__(self) -> Iterator[Event]:
-        return self
-
-    def __next__(self) -> Event:
-        return next(self._events)
-
-    def text(self) -> Iterator[str]:
-        return (event.text for event in self if isinstance(event, TextDelta))
-
-    def close(self) -> None:
-        self._events.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _generate(self) -> Generator[Event, None, None]:
-        end = yield from drive_stream(self._run.steps, sender(self._engine.plugin), self._engine.clock)
-        yield from self._settle(end)
-
-
-class AsyncStream(_Streaming):
-    """`Stream` for an event loop."""
-
-    def __init__(self, engine: Engine, run: Run) -> None:
-        super().__init__(engine, run)
-        self._events = self._generate()
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        return await anext(self._events)
-
-    async def text(self) -> AsyncIterator[str]:
-        async for event in self:
-            if isinstance(event, TextDelta):
-                yield event.text
-
-    async def aclose(self) -> None:
-        await self._events.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def _generate(self) -> AsyncGenerator[Event, None]:
-        ending = Ending()
-        driver = adrive_stream(self._run.steps, asender(self._engine.plugin), self._engine.clock, ending)
-        try:
-            async for event in driver:
-                yield event
-        finally:
-            await driver.aclose()
-        for event in self._settle(ending.end):
-            yield event
 
 
 def _check_schema(schema: Mapping[str, Any]) -> None:
