@@ -84,6 +84,12 @@ def reserve(transaction: Transaction, lease: Lease, claims: Sequence[Claim], now
     return answer
 
 
+def fits(claim: Claim, spent: int, reserved: int) -> bool:
+    """Whether a counter has room for a claim. One of 0 is of a call whose price nobody knows: it passes while anything is
+    left."""
+    return claim.cap is None or spent + reserved + max(claim.amount, 1) <= claim.cap
+
+
 def settle(transaction: Transaction, settlements: Sequence[Settlement], now: int) -> None:
     """End leases with what was spent, each once; an expired one is put right if its owner comes back after all."""
     held = _held(transaction, [s.lease for s in settlements])
@@ -170,7 +176,7 @@ def _take(transaction: Transaction, lease: Lease, claims: Sequence[Claim]) -> Ta
     for claim in claims:
         found = transaction.run(_LOOK, (claim.budget, claim.scope, claim.start))
         spent, reserved = found[0] if found else (0, 0)
-        if claim.cap is not None and spent + reserved + claim.amount > claim.cap:
+        if not fits(claim, spent, reserved):
             return Denied(claim, spent, reserved)
         if not found:
             _open(transaction, claim)

@@ -6,6 +6,7 @@ loudly, and while the store fails budgets are held by what this process remember
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
+from weakref import WeakSet
 
 from hroute.ledger import budgets, journal, place, retention, rollup
 from hroute.ledger.budgets import Denied, Lease, Taken
@@ -90,6 +92,7 @@ class Ledger:
         self._opening = threading.Lock()
         self._days = Days(self.settings.zone)
         self._remembered = Remembered()
+        self._in_use = False
         self._living: dict[str, float] = {}
         self._troubled = 0.0
         self._learned: dict[tuple[str, str, float], tuple[float, tuple[int, int] | None]] = {}
@@ -100,6 +103,9 @@ class Ledger:
         """Hand over what is to be written, or what will make it; the caller does not wait."""
         self._after_fork()
         self._writer.put(entry)
+        if not self._in_use:
+            self._in_use = True
+            _IN_USE.add(self)
 
     def reserve(self, started: Started, claims: Sequence[Claim]) -> Held | Denied:
         """Set aside what a call may cost, for every budget or for none, and write that the request has started."""
@@ -128,13 +134,13 @@ class Ledger:
         self._remembered.settle(held.claims, actual)
         self.append(Settlement(held.lease, actual, () if held.stored else held.claims))
 
-    def output_tokens(self, rule: str, model: str, share: float) -> tuple[int, int] | None:
-        """Below how many tokens `share` of the answers by this rule and model stayed, and how many answers that rests
-        on; None where there were too few of them, or where the store cannot be read."""
-        key = (rule, model, share)
+    def output_tokens(self, rule: str, provider: str, share: float) -> tuple[int, int] | None:
+        """Below how many tokens `share` of this provider's answers by this rule stayed, and how many answers that
+        rests on; None where there were too few of them, or where the store cannot be read."""
+        key = (rule, provider, share)
         known = self._learned.get(key)
         if known is None or known[0] < time.monotonic():
-            known = time.monotonic() + _FRESH, self._ask_output_tokens(rule, model, share)
+            known = time.monotonic() + _FRESH, self._ask_output_tokens(rule, provider, share)
             self._learned[key] = known
         return known[1]
 
@@ -190,7 +196,7 @@ class Ledger:
     def _started_row(self, started: Started) -> tuple[object, ...]:
         row = RequestRow(
             id=started.id, ts=started.ts, outcome="", policy=started.policy, rule=started.rule,
-            routed_to=started.routed_to, cost_center=started.cost_center, intent=started.intent,
+            routed_to=started.routed_to, cost_center=started.cost_center, intent=started.intent, mode=started.mode,
         )  # fmt: skip
         return journal.request_values(row, self._days.of(started.ts), "started")
 
@@ -205,11 +211,11 @@ class Ledger:
                 retention.prune(transaction, now - int(self.settings.keep * 1000), most=500)
         self.store().tend()
 
-    def _ask_output_tokens(self, rule: str, model: str, share: float) -> tuple[int, int] | None:
+    def _ask_output_tokens(self, rule: str, provider: str, share: float) -> tuple[int, int] | None:
         day = self._days.of(int((self._now() - _LEARNED_DAYS * 86_400) * 1000))
         try:
             with self.store().read() as transaction:
-                counts = rollup.counts(transaction, "output", day, rule=rule, model=model)
+                counts = rollup.counts(transaction, "output", day, rule=rule, provider=provider)
         except StoreError:
             return None
         number = sum(counts.values())
@@ -219,6 +225,16 @@ class Ledger:
     def _after_fork(self) -> None:
         if os.getpid() != self._process:
             self._begin()
+
+
+_IN_USE: Final[WeakSet[Ledger]] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A program that ends has its rows written first, within bounds."""
+    for ledger in list(_IN_USE):
+        ledger.close()
 
 
 def at(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
@@ -40,9 +40,8 @@ class PostgresStore:
         self.place = redact(url)
         self._url = url
         self._turn = threading.Lock()
-        self._reading = threading.Lock()
         self._writer: Any = None
-        self._reader: Any = None
+        self._readers: list[Any] = []  # those that nobody uses at the moment
         try:
             self._psycopg: Any = import_module("psycopg")
         except ImportError:
@@ -60,7 +59,9 @@ class PostgresStore:
         if not self._turn.acquire(timeout=max(0.0, patience)):
             raise self._trouble(Trouble.LOCKED, "somebody keeps it locked")
         try:
-            with self._told("_writer"):
+            with self._told():
+                if self._writer is not None and self._writer.broken:
+                    self._writer = None
                 if self._writer is None:
                     self._writer = self._psycopg.connect(self._url, autocommit=True, connect_timeout=5)
                 with self._writer.transaction():
@@ -74,13 +75,20 @@ class PostgresStore:
 
     @contextmanager
     def read(self) -> Iterator[Cursor]:
-        with self._reading, self._told("_reader"):
-            if self._reader is None:
-                self._reader = self._psycopg.connect(self._url, autocommit=True, connect_timeout=5)
-            with self._reader.transaction():
-                cursor = Cursor(self._reader)
-                cursor.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield cursor
+        with self._told():
+            try:
+                reader = self._readers.pop()
+            except IndexError:
+                reader = self._psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+            try:
+                with reader.transaction():
+                    cursor = Cursor(reader)
+                    cursor.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    yield cursor
+            except BaseException:
+                reader.close()
+                raise
+            self._readers.append(reader)
 
     def tend(self) -> None:
         """Nothing: the server keeps house by itself."""
@@ -89,30 +97,23 @@ class PostgresStore:
         return None
 
     def close(self) -> None:
-        with self._turn, self._reading:
-            for name in ("_writer", "_reader"):
-                self._drop(name)
-
-    def _drop(self, name: str) -> None:
-        connection = getattr(self, name)
-        setattr(self, name, None)
-        if connection is not None:
-            with suppress(Exception):
-                connection.close()
+        while self._readers:
+            self._readers.pop().close()
+        with self._turn:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
 
     def _trouble(self, trouble: Trouble, what: str) -> StoreError:
         return StoreError(trouble, f"ledger {self.place}: {what}")
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """psycopg's errors as ours; a connection that broke is made anew the next time."""
+    def _told(self) -> Iterator[None]:
+        """psycopg's errors as ours."""
         try:
             yield
         except self._psycopg.Error as error:
             state = getattr(error, "sqlstate", None) or ""
-            connection = getattr(self, name)
-            if connection is not None and connection.broken:
-                self._drop(name)
             if state[:2] in ("22", "23") or isinstance(error, self._psycopg.DataError):
                 raise self._trouble(Trouble.REJECTED, f"a row does not fit ({state or type(error).__name__})") from None
             trouble, what = _TROUBLES.get(state, (Trouble.UNREACHABLE, f"the server cannot be used ({state or '-'})"))

@@ -50,7 +50,7 @@ class RequestRow:
     the client only carries on (a tool's result, a title): such a request is nobody's follow-up. `tries` are the
     attempts; `signals`, `versions` and `around` are JSON values: signals as the rules saw them, extractors with their
     versions, and what breakers and budgets said. `would_cost` is the price of the policy's own choice where the policy
-    only observes. `said` is the text, only where it was asked for.
+    only observes; `mode` is "enforce", "observe" or "sandbox" (a rehearsal that cost nobody anything). `said` is the text, only where it was asked for.
     """
 
     id: str
@@ -132,7 +132,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is written of a request before its first byte leaves, where a budget applies; `estimate` is nano-dollars."""
+    """What is written of a request before its first byte leaves, where a budget applies."""
 
     id: str
     ts: int
@@ -141,7 +141,7 @@ class Started:
     routed_to: str = ""
     cost_center: str = ""
     intent: str = ""
-    estimate: int = 0
+    mode: str = "enforce"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from hroute.ledger.budgets import Denied
+from hroute.ledger.budgets import Denied, fits
 from hroute.ledger.records import Claim
 
 _Key = tuple[str, str, int]
@@ -32,7 +32,7 @@ class Remembered:
         with self._lock:
             for claim in claims:
                 spent, reserved = self._counters.get(_key(claim), (0, 0))
-                if claim.cap is not None and spent + reserved + claim.amount > claim.cap:
+                if not fits(claim, spent, reserved):
                     return Denied(claim, spent, reserved)
             for claim in claims:
                 self._counters.setdefault(_key(claim), [0, 0])[1] += claim.amount

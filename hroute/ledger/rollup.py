@@ -10,12 +10,12 @@ from typing import Any, Final
 from hroute.ledger.records import AttemptRow, RequestRow
 from hroute.ledger.store import Transaction
 
-KEY: Final = ("day", "provider", "model", "rule", "cost_center", "intent")
+KEY: Final = ("day", "provider", "model", "rule", "cost_center", "intent", "mode")
 SUMS: Final = (
     "requests", "failed", "refused", "escalated", "diverted", "spoiled", "follow_ups", "input", "output", "cache_read",
     "cache_write", "reasoning", "cost", "unpriced", "estimated", "would_cost", "would_unpriced",
 )  # fmt: skip
-ATTEMPT_KEY: Final = ("day", "provider", "model")
+ATTEMPT_KEY: Final = ("day", "provider", "model", "mode")
 ATTEMPT_SUMS: Final = (
     "attempts", "failed", "input", "output", "cache_read", "cache_write", "reasoning", "cost", "unpriced", "estimated",
 )  # fmt: skip
@@ -50,10 +50,10 @@ class Deltas:
 
     def add(self, row: RequestRow, day: str) -> None:
         """A request that has ended, with its attempts."""
-        key = (day, row.provider, row.model, row.rule, row.cost_center, row.intent)
+        key = (day, row.provider, row.model, row.rule, row.cost_center, row.intent, row.mode)
         _grow(self.requests, key, _sums(row))
         for attempt in row.tries:
-            _grow(self.attempts, (day, attempt.provider, attempt.model), _attempt_sums(attempt))
+            _grow(self.attempts, (day, attempt.provider, attempt.model, row.mode), _attempt_sums(attempt))
         if row.outcome == "ok":
             self._count(row, day)
 
@@ -115,10 +115,10 @@ def quantile(counts: Mapping[int, int], share: float) -> float | None:
 
 
 def counts(
-    transaction: Transaction, kind: str, since: str, *, rule: str | None = None, model: str | None = None
+    transaction: Transaction, kind: str, since: str, *, rule: str | None = None, provider: str | None = None
 ) -> dict[int, int]:
     """How many values of a histogram fell into each bucket since a day (included)."""
-    wanted = [("rule", rule), ("model", model)]
+    wanted = [("rule", rule), ("provider", provider)]
     given = [(name, value) for name, value in wanted if value is not None]
     where = "".join(f" AND {name} = ?" for name, _ in given)
     rows = transaction.run(
@@ -142,11 +142,11 @@ def recomputed(transaction: Transaction) -> dict[str, list[tuple[Any, ...]]]:
         coalesce(sum(cost), 0), sum(CASE WHEN cost IS NULL THEN 1 ELSE 0 END), sum(estimated),
         coalesce(sum(would_cost), 0), sum(CASE WHEN mode = 'observe' AND would_cost IS NULL THEN 1 ELSE 0 END)
       FROM request r {ended} GROUP BY {", ".join(KEY)}"""
-    attempts = f"""
-      SELECT {", ".join(ATTEMPT_KEY)}, count(*), sum(CASE WHEN outcome <> 'ok' THEN 1 ELSE 0 END),
-        sum(input), sum(output), sum(cache_read), sum(cache_write), sum(reasoning),
-        coalesce(sum(cost), 0), sum(CASE WHEN cost IS NULL THEN 1 ELSE 0 END), sum(estimated)
-      FROM attempt GROUP BY {", ".join(ATTEMPT_KEY)}"""
+    attempts = """
+      SELECT a.day, a.provider, a.model, r.mode, count(*), sum(CASE WHEN a.outcome <> 'ok' THEN 1 ELSE 0 END),
+        sum(a.input), sum(a.output), sum(a.cache_read), sum(a.cache_write), sum(a.reasoning),
+        coalesce(sum(a.cost), 0), sum(CASE WHEN a.cost IS NULL THEN 1 ELSE 0 END), sum(a.estimated)
+      FROM attempt a JOIN request r ON r.id = a.request GROUP BY a.day, a.provider, a.model, r.mode"""
     return {"rollup": _sorted(transaction.run(requests)), "rollup_attempt": _sorted(transaction.run(attempts))}
 
 

@@ -55,8 +55,7 @@ class SqliteStore:
         self._read_only = read_only
         self._durable = durable
         self._turn = threading.Lock()
-        self._reading = threading.Lock()
-        self._reader: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []  # those that nobody uses at the moment
         with self._told():
             if not read_only:
                 _create(path)
@@ -88,15 +87,20 @@ class SqliteStore:
 
     @contextmanager
     def read(self) -> Iterator[Cursor]:
-        with self._reading, self._told():
-            if self._reader is None:
-                self._reader = _open(self.place, read_only=True)
-                self._reader.execute("PRAGMA busy_timeout = 2000")
-            self._reader.execute("BEGIN")
+        with self._told():
             try:
-                yield Cursor(self._reader)
-            finally:
-                self._reader.execute("ROLLBACK")
+                reader = self._readers.pop()
+            except IndexError:
+                reader = _open(self.place, read_only=True)
+                reader.execute("PRAGMA busy_timeout = 2000")
+            try:
+                reader.execute("BEGIN")
+                yield Cursor(reader)
+                reader.execute("ROLLBACK")
+            except BaseException:
+                reader.close()
+                raise
+            self._readers.append(reader)
 
     def tend(self) -> None:
         """Copy the log into the file once it is long; whoever reads or writes meanwhile is not held up."""
@@ -114,10 +118,9 @@ class SqliteStore:
         return sum(os.path.getsize(name) for name in names if os.path.exists(name))
 
     def close(self) -> None:
-        with self._turn, self._reading:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+        while self._readers:
+            self._readers.pop().close()
+        with self._turn:
             self._writer.close()
 
     def _begin(self, deadline: float) -> None:

@@ -111,6 +111,9 @@ def error_of(
     held = guard.held() if stayed else ()
     forbidden = [*skipped, *(_kept_out(guard, plan, held) if held else ())]
     details = (*_rule(plan.decision, found() if held else ""), *_tried(attempts, known), *_not_tried(forbidden))
+    spent = next((s for s in skipped if s.why is Why.BUDGET), None) if stayed else None
+    if spent is not None and not isinstance(end, Broken):
+        return _over_budget(spent, plan, attempts, skipped, details, id)
     kind, message, help = _verdict(guard, plan, attempts, skipped, end, bool(held))
     return kind(
         message, decision=plan.decision, attempts=attempts, skipped=skipped, details=details, help=help, id=id
@@ -121,6 +124,22 @@ def refused_by_rule(id: str, decision: Decision) -> Refused:
     """The error of a rule that says `refuse:`."""
     message = decision.rule.refuse or "refused by the policy"
     return Refused(message, decision=decision, details=_rule(decision), id=id)
+
+
+def _over_budget(
+    spent: Skipped, plan: Plan, attempts: Sequence[Attempt], skipped: Sequence[Skipped], details: Sequence[str], id: str
+) -> Refused:
+    """The error of a request that a budget refused, and that nobody answered for nothing."""
+    return Refused(
+        spent.detail,
+        decision=plan.decision,
+        attempts=attempts,
+        skipped=skipped,
+        details=details,
+        help="wait until then, or raise `limit_usd`; what costs nothing is still served",
+        code="HR904",
+        id=id,
+    )
 
 
 def _verdict(

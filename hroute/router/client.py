@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -21,7 +21,10 @@ from hroute.schema.policy import Policy
 from hroute.terms.message import Message, Request, Text
 
 if TYPE_CHECKING:
+    from hroute.ledger.ledger import Ledger
     from hroute.providers.sandbox.script import Script
+    from hroute.router.following import Following
+    from hroute.router.reload import Reload
 
 POLICY_NAME: Final = "routing-config.yaml"
 
@@ -69,14 +72,26 @@ def engine_of(
     sandbox: Script | bool | None = None,
     environ: Mapping[str, str] | None = None,
     observe: Observer | None = None,
+    ledger: Ledger | str | bool | None = None,
     **parts: Any,
 ) -> Engine:
-    """An engine for a policy or its file. Raises PolicyError with the findings where the policy cannot be loaded."""
+    """An engine for a policy or its file. Raises PolicyError with the findings where the policy cannot be loaded.
+
+    `ledger` is where requests are written down (`hroute.router.bookkeeping.books_of`); False: nowhere.
+    """
     surroundings = os.environ if environ is None else environ
     if policy is None:
         from hroute.router.check import load
 
         policy = load(os.fspath(path) if path is not None else policy_path(surroundings))
+    if "books" not in parts:
+        from hroute.router.bookkeeping import books_of
+
+        parts["books"] = books_of(policy, surroundings, ledger, rehearsal=sandbox not in (None, False))
+    if "queue" not in parts:
+        from hroute.ledger.queue import Queue, place
+
+        parts["queue"] = Queue(place(surroundings), rehearsal=sandbox not in (None, False))
     return Engine(policy, environ=surroundings, stand_in=_sandbox(sandbox), observe=observe, **parts)
 
 
@@ -112,6 +127,7 @@ class _Front:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._following: Following | None = None
 
     @classmethod
     def from_policy(
@@ -122,14 +138,42 @@ class _Front:
         sandbox: Script | bool | None = None,
         environ: Mapping[str, str] | None = None,
         observe: Observer | None = None,
+        ledger: Ledger | str | bool | None = None,
+        reload: bool = True,
+        on_reload: Callable[[Reload], None] | None = None,
         **parts: Any,
     ) -> Self:
         """A client for a policy file (looked for as the command line does) or a Policy.
 
         `sandbox` puts scripted answers under every provider name; `environ` replaces the process's environment;
-        `observe` is told every attempt and every move to another provider. Raises PolicyError, UsageError.
+        `observe` is told every attempt and every move to another provider. `ledger` is where requests are written down: a
+        Ledger, a path or a URL; None, where environment and policy say; False, nowhere. Raises PolicyError, UsageError.
+
+        A policy file is followed (`reload`): a good one that passes its own tests takes the place of the last one, a bad
+        one changes nothing and is logged under `hroute.policy`; `on_reload` is told of both, in another thread.
         """
-        return cls(engine_of(path, policy=policy, sandbox=sandbox, environ=environ, observe=observe, **parts))
+        following = None
+        if policy is None and reload:
+            from hroute.router.following import Following
+
+            place = os.fspath(path) if path is not None else policy_path(os.environ if environ is None else environ)
+            following = Following(place, on_reload)
+            policy = following.policy
+        front = cls(
+            engine_of(path, policy=policy, sandbox=sandbox, environ=environ, observe=observe, ledger=ledger, **parts)
+        )
+        if following is not None:
+            front._following = following
+            following.start(front, _Front._take)
+        return front
+
+    def _take(self, policy: Policy) -> None:
+        """Serve under `policy` from now on; what has begun ends under the one that it began with."""
+        self.engine = self.engine.under(policy)
+
+    def _unfollow(self) -> None:
+        if self._following is not None:
+            self._following.stop()
 
     @property
     def policy(self) -> Policy:
@@ -138,29 +182,33 @@ class _Front:
     def decide(self, prompt: str | Request | None = None, **signals: Any) -> Decision:
         """What the policy decides; nothing is sent. Raises UsageError for a signal that does not fit."""
         request = None if prompt is None else request_of(prompt)
-        return self.engine.decide(request, coerced(signals))[0]
+        engine = self.engine
+        return engine.decide(request, engine.sessions.enter(engine.policy, request, coerced(signals)))[0]
 
-    def _begin(self, prompt: str | Request, options: dict[str, Any], stream: bool = False) -> Run:
+    def _begin(
+        self, prompt: str | Request, options: dict[str, Any], engine: Engine | None = None, *, stream: bool = False
+    ) -> Run:
         shape = {k: options.pop(k) for k in ("system", "files", "max_tokens", "json_schema") if k in options}
         down = frozenset(options.pop("down", ()))
-        id = options.pop("id", None)
+        id, queue = options.pop("id", None), options.pop("queue", None)
         request = request_of(prompt, stream=stream, **shape)
-        return self.engine.begin(request, coerced(options), id=id, down=down, stream=stream)
+        return (engine or self.engine).begin(request, coerced(options), id=id, down=down, stream=stream, queue=queue)
 
 
 class Client(_Front):
     """Sends prompts through a policy. A context manager; safe between threads.
 
-    Besides signals by name, every call takes `system`, `files` ((name, text) pairs), `max_tokens`, `json_schema`, `id`
-    and `down` (names that count as out of order). Raises Refused, NoCredential, AllFailed, each with `.decision` and
+    Besides signals by name, every call takes `system`, `files` ((name, text) pairs), `max_tokens`, `json_schema`, `id`,
+    `down` (names that count as out of order) and `queue` (True: keep the request where nobody answers, to be asked again
+    by `hroute queue run`; the error then has its id as `queued`). Raises Refused, NoCredential, AllFailed, each with `.decision` and
     `.attempts`; UsageError for a signal that does not fit.
     """
 
     def complete(self, prompt: str | Request, **signals: Any) -> Answer:
         """Send `prompt` where the policy says and wait for the whole answer."""
-        run = self._begin(prompt, signals)
-        end = drive(run.steps, sender(self.engine.plugin), self.engine.clock)
-        return self.engine.settle(run, end)
+        engine = self.engine
+        run = self._begin(prompt, signals, engine)
+        return engine.settle(run, drive(run.steps, sender(engine.plugin), engine.clock))
 
     def route(self, context: TaskContext, prompt: str | Request, **signals: Any) -> Answer:
         """`complete` with what the program knows about the task."""
@@ -168,9 +216,11 @@ class Client(_Front):
 
     def stream(self, prompt: str | Request, **signals: Any) -> Stream:
         """Send `prompt` and pass the answer on as it is written. Nothing is sent before the first event is asked for."""
-        return Stream(self.engine, self._begin(prompt, signals, stream=True))
+        engine = self.engine
+        return Stream(engine, self._begin(prompt, signals, engine, stream=True))
 
     def close(self) -> None:
+        self._unfollow()
         self.engine.close()
 
     def __enter__(self) -> Self:
@@ -185,9 +235,9 @@ class AsyncClient(_Front):
 
     async def complete(self, prompt: str | Request, **signals: Any) -> Answer:
         """Send `prompt` where the policy says and wait for the whole answer."""
-        run = self._begin(prompt, signals)
-        end = await adrive(run.steps, asender(self.engine.plugin), self.engine.clock)
-        return self.engine.settle(run, end)
+        engine = self.engine
+        run = self._begin(prompt, signals, engine)
+        return engine.settle(run, await adrive(run.steps, asender(engine.plugin), engine.clock))
 
     async def route(self, context: TaskContext, prompt: str | Request, **signals: Any) -> Answer:
         """`complete` with what the program knows about the task."""
@@ -195,9 +245,11 @@ class AsyncClient(_Front):
 
     def stream(self, prompt: str | Request, **signals: Any) -> AsyncStream:
         """Send `prompt` and pass the answer on as it is written. Nothing is sent before the first event is asked for."""
-        return AsyncStream(self.engine, self._begin(prompt, signals, stream=True))
+        engine = self.engine
+        return AsyncStream(engine, self._begin(prompt, signals, engine, stream=True))
 
     async def aclose(self) -> None:
+        self._unfollow()
         await self.engine.aclose()
 
     async def __aenter__(self) -> Self:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from hroute.errors import UsageError
 from hroute.providers import registry
@@ -14,14 +17,28 @@ from hroute.providers.protocol import Capabilities, Permit, Plugin, Target
 from hroute.router import decide as deciding
 from hroute.router import egress
 from hroute.router.answer import Answer, error_of, escalation, refused_by_rule
-from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Result, Step, Terms
+from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Result, Step, Terms, attempts
 from hroute.router.decision import Decision
 from hroute.router.doubt import Doubt, doubts, reporting
 from hroute.router.egress import Guard
 from hroute.router.gates import Awaited, Limited, all_open, patient
 from hroute.router.health import Health
 from hroute.router.limits import Size
-from hroute.router.plan import Candidate, Down, Gate, Needs, Plan, Skipped, Surroundings, consider, needs_of, plan
+from hroute.router.plan import (
+    Asking,
+    Candidate,
+    Down,
+    Gate,
+    Needs,
+    Plan,
+    Skipped,
+    Surroundings,
+    consider,
+    needs_of,
+    plan,
+)
+from hroute.router.pricing import bill
+from hroute.router.session import Sessions
 from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.targets import Keyring, stand_in, target_of
 from hroute.router.validate import Demand, demand, judge
@@ -31,9 +48,13 @@ from hroute.terms.ids import uuid7
 from hroute.terms.locality import Locality
 from hroute.terms.message import Request
 from hroute.terms.signal import Value, coerce
-from hroute.terms.usage import Usage
+
+if TYPE_CHECKING:
+    from hroute.ledger.queue import Queue
+    from hroute.router.bookkeeping import Account, Books
 
 Observer = Callable[[Attempt | Move], None]
+Steer = Callable[[Decision, Extraction], Decision]
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """Output tokens where neither caller nor rule says (SEMANTICS 1.12), capped by the model."""
@@ -41,7 +62,8 @@ DEFAULT_MAX_TOKENS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One request on its way: decided and planned; `steps` is the ladder to be driven."""
+    """One request on its way: decided and planned; `steps` is the ladder to be driven. `account` is where it is written
+    down, if books are kept. `given` are the signals that came with it; `queue`: it is kept where nobody answers."""
 
     id: str
     request: Request
@@ -53,6 +75,9 @@ class Run:
     steps: Generator[Step, Result, End]
     log: Log
     streams: bool
+    account: Account | None = None
+    given: Mapping[str, Value] = field(default_factory=dict)
+    queue: bool = False
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
@@ -64,6 +89,8 @@ class Engine:
 
     `stand_in` is a plugin that plays every provider (the sandbox): keys are not looked up, all else stays as it is.
     `health` is what is known about the providers; engines that share one (after a reload) share breakers and limits.
+    `sessions` are what it remembers of conversations. `books` hold the policy's budgets before each call, and write down
+    each request; None: neither is done. `queue` keeps requests that nobody answered; None: they are not kept.
     Safe between threads; one instance of each plugin is kept, since it holds the connections.
     """
 
@@ -81,6 +108,9 @@ class Engine:
         rng: Rng = random.random,
         gates: Sequence[Gate] = (),
         health: Health | None = None,
+        books: Books | None = None,
+        sessions: Sessions | None = None,
+        queue: Queue | None = None,
         observe: Observer | None = None,
     ) -> None:
         self.policy = policy
@@ -96,11 +126,36 @@ class Engine:
         self._rng = rng
         self._gates = (self.health, *gates)
         self._all_open = all_open(policy.on_all_open)
+        self.books = books
+        self.sessions = sessions or Sessions()
+        self.queue = queue
         self._observe = observe
         self._scans = BlockCache()
         self._plugins: dict[str, Plugin] = {}
         self._warm: set[str] = set()
         self._lock = threading.Lock()
+
+    def under(self, policy: Policy) -> Engine:
+        """This engine under another policy: the same connections, health, sessions and ledger."""
+        other = Engine(
+            policy,
+            environ=self._environ,
+            load=self._load,
+            facts=self._facts,
+            stand_in=self.stand_in,
+            keyring=self._keyring,
+            resolver=self._resolver,
+            clock=self.clock,
+            rng=self._rng,
+            gates=self._gates[1:],
+            health=self.health,
+            books=self.books and self.books.under(policy),
+            sessions=self.sessions,
+            queue=self.queue,
+            observe=self._observe,
+        )
+        other._scans, other._plugins, other._warm, other._lock = self._scans, self._plugins, self._warm, self._lock
+        return other
 
     def decide(
         self, request: Request | None, given: Mapping[str, Value], *, id: str = ""
@@ -118,29 +173,94 @@ class Engine:
         id: str | None = None,
         down: frozenset[str] = frozenset(),
         stream: bool = False,
+        gates: Sequence[Gate] = (),
+        steer: Steer | None = None,
+        queue: bool | None = None,
     ) -> Run:
         """Decide and plan. Raises Refused where a rule says `refuse:`; nothing is sent here.
 
-        A stream is passed on at once only where nothing has to be judged first.
+        A stream is passed on at once only where nothing has to be judged first. `gates` are further ones, for this
+        request alone; `steer` may change where a decision leads (a hint, a session that stays), and every filter follows.
+        `queue`: whether it is kept where nobody answers; None, as the rule says.
         """
         id = id or uuid7()
+        arrived, begun = time.time_ns() // 1_000_000, self.clock.now()
+        given = self.sessions.enter(self.policy, request, given)
         decision, extraction = self.decide(request, given, id=id)
+        if steer is not None:
+            decision = steer(decision, extraction)
+        self.sessions.leave(self.policy, request, given, decision, extraction)
+        log = Log()
+        account = None
+        if self.books is not None:
+            most = partial(_max_tokens, request, decision.rule.params)
+            asking = Asking(id, arrived, decision, request, extraction.ask, most)
+            account = self.books.open(asking, extraction, log, self.clock, begun, stream)
         if decision.refused:
-            raise refused_by_rule(id, decision)
+            refusal = refused_by_rule(id, decision)
+            if account is not None:
+                account.failed(refusal)
+            raise refusal
         guard = Guard(self.policy, extraction.ask)
-        gates = (*self._gates, Down(down)) if down else self._gates
+        more = (*gates, *((Down(down),) if down else ()))
+        gates = (*self._gates, *more, *(account.gates if account else ()))
         planned = self.plan(decision, guard, request, extraction, gates)
         if not planned.candidates and self._all_open.kind != "fail":
             planned = self.plan(decision, guard, request, extraction, (Awaited(self.health), *gates[1:]))
         wanted = demand(decision.rule.validate, request)
-        log = Log()
         terms = self._terms(request, decision, guard, wanted, gates, stream and not wanted.holds_back)
         if doubts(wanted.rules):
             find = self._finder(guard, request, extraction, wanted.rules, gates)
             terms = replace(terms, doubt=Doubt(decision.rule, request, wanted, find, _plain))
         terms = replace(terms, queue=Limited(self.health, lambda: _size(extraction)))
         steps = patient(planned, terms, log, self.health, self._all_open)
-        return Run(id, request, decision, extraction, guard, planned, wanted, steps, log, terms.stream)
+        if account is not None:
+            steps = account.watched(steps, planned)
+        queue = decision.rule.on_all_failed == "queue" if queue is None else queue
+        return Run(
+            id, request, decision, extraction, guard, planned, wanted, steps, log, terms.stream, account, given, queue
+        )
+
+    def observe(
+        self,
+        request: Request,
+        given: Mapping[str, Value],
+        before: Candidate,
+        *,
+        id: str | None = None,
+        stream: bool = False,
+    ) -> Run:
+        """Decide, and plan one call to where the client's request went `before`, whatever the decision says. Who would
+        have been kept out, and by which guarantee, stands in `skipped`. For a policy in observe mode."""
+        id = id or uuid7()
+        arrived, begun = time.time_ns() // 1_000_000, self.clock.now()
+        decision, extraction = self.decide(request, given, id=id)
+        guard = Guard(self.policy, extraction.ask)
+        around = Surroundings(self.target, self._facts_of, self._locate)
+        needs = _needs(self.policy, decision.chain, request, extraction)
+        planned = Plan(decision, (before,), plan(decision, decision.chain, guard, needs, around).skipped)
+        log = Log()
+        terms = Terms(
+            request_for=lambda _: request,
+            permit=lambda candidate: egress.observed(self.policy, candidate.provider),
+            judge=lambda reply: Accepted(reply, reply.text),
+            deadline=before.target.total,
+            clock=self.clock,
+            rng=self._rng,
+            budget=1,
+            stream=stream,
+            observe=self._observe,
+        )
+        steps = attempts(planned, terms, log)
+        account = None
+        if self.books is not None:
+            most = partial(_max_tokens, request, {})
+            asking = Asking(id, arrived, decision, request, extraction.ask, most)
+            account = self.books.open(asking, extraction, log, self.clock, begun, stream)
+            steps = account.watched(steps, planned)
+        return Run(
+            id, request, decision, extraction, guard, planned, demand(None, request), steps, log, stream, account
+        )
 
     def plan(
         self,
@@ -160,9 +280,19 @@ class Engine:
         """The answer of a driven run. Raises Refused, NoCredential or AllFailed where there is none; a stream that broke
         after its commit has no answer either, what came of it was told."""
         if isinstance(end, Accepted):
-            return self._answer(run, end)
+            answer = self._answer(run, end)
+            if run.account is not None:
+                run.account.answered(answer)
+            return answer
         log = run.log
-        raise error_of(run.id, run.plan, run.guard, log.attempts, run.skipped, end, lambda: _found(run), log.seconds)
+        error = error_of(run.id, run.plan, run.guard, log.attempts, run.skipped, end, lambda: _found(run), log.seconds)
+        if run.account is not None:
+            run.account.failed(error, broke=isinstance(end, Broken))
+        if run.queue and self.queue is not None:
+            from hroute.router.queue import keep_or_say
+
+            keep_or_say(self.queue, run, error)
+        raise error
 
     def partial(self, run: Run, broken: Broken) -> Answer:
         """What had come of a stream that broke, as an answer whose stop is `truncated`."""
@@ -180,26 +310,36 @@ class Engine:
         return target_of(provider, facts, self._environ, self._keyring)
 
     def close(self) -> None:
-        """Close every connection of the plugins."""
+        """Close every connection of the plugins, and wait until the books are written."""
         for plugin in self._drop_plugins():
             if (close := getattr(plugin, "close", None)) is not None:
                 close()
+        if self.books is not None:
+            self.books.close()
+        if self.queue is not None:
+            self.queue.close()
 
     async def aclose(self) -> None:
         """`close` on an event loop."""
         for plugin in self._drop_plugins():
             if (aclose := getattr(plugin, "aclose", None)) is not None:
                 await aclose()
+        if self.books is not None:
+            from asyncio import to_thread
+
+            await to_thread(self.books.close)
+        if self.queue is not None:
+            self.queue.close()
 
     def _answer(self, run: Run, accepted: Accepted) -> Answer:
         served = next(attempt for attempt in reversed(run.log.attempts) if attempt.role == "answer")
         observed = self.policy.mode == "observe"
-        usage, cost = self._bill(run.log.attempts)
+        usage, cost = bill(self.policy, run.log.attempts, at=datetime.now(UTC))
         return Answer(
             id=run.id,
             text=accepted.text,
             decision=run.decision,
-            routed_to=run.decision.chain[0],
+            routed_to=run.decision.route_to or "",
             actual_provider=served.provider,
             actual_model=served.model,
             escalation=escalation(run.plan, run.log.attempts, run.skipped, served.provider, observed),
@@ -210,19 +350,6 @@ class Engine:
             json=accepted.json,
             skipped=run.skipped,
         )
-
-    def _bill(self, made: Sequence[Attempt]) -> tuple[Usage, int | None]:
-        from hroute.router.pricing import cost_of
-
-        usage, cost = Usage(), 0
-        known = True
-        for attempt in made:
-            if attempt.usage is not None:
-                usage += attempt.usage
-                provider = self.policy.providers[attempt.provider]
-                part = cost_of(provider, attempt.usage, seconds=attempt.latency_ms / 1000)
-                known, cost = known and part is not None, cost + (part or 0)
-        return usage, cost if known else None
 
     def _terms(
         self, request: Request, decision: Decision, guard: Guard, wanted: Demand, gates: Sequence[Gate], stream: bool
@@ -304,6 +431,11 @@ class Engine:
         return dropped
 
 
+def _max_tokens(request: Request, rule_params: Mapping[str, Any], provider: Provider) -> int:
+    """Output tokens that `provider` may write for this request."""
+    return fitted(request, rule_params, provider).max_tokens or DEFAULT_MAX_TOKENS
+
+
 def fitted(request: Request, rule_params: Mapping[str, Any], provider: Provider) -> Request:
     """`request` as `provider` is to get it: the caller's parameters over the rule's, and a limit on the output."""
     params = {**rule_params, **request.params}
@@ -350,8 +482,6 @@ def _found(run: Run) -> str:
 
 def _hour(policy: Policy) -> int:
     """Hour of arrival in the ledger's time zone (UTC where it names none)."""
-    from datetime import UTC, datetime
-
     name = policy.ledger.get("timezone")
     if not isinstance(name, str):
         return datetime.now(UTC).hour

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from hroute.providers.protocol import Capabilities, Target
 from hroute.router.decision import Decision
 from hroute.router.egress import Guard, Locate, honest
+from hroute.schema.condition import Ask
 from hroute.schema.policy import Provider
 from hroute.terms.locality import Locality
 from hroute.terms.message import Request, Unread
@@ -44,13 +45,28 @@ REASON: Final[Mapping[Why, Reason]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """A budget without room: nano-dollars, and when it begins anew (milliseconds since 1970, shown in `zone`)."""
+
+    budget: str
+    limit: int
+    spent: int
+    reserved: int
+    asked: int
+    until: int
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
-    """A provider that is not asked; `detail` says why in one line, `guarantee` names the one that forbids it."""
+    """A provider that is not asked; `detail` says why in one line, `guarantee` names the one that forbids it, `budget`
+    the one that is spent."""
 
     provider: str
     why: Why
     detail: str
     guarantee: str | None = None
+    budget: Spent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,18 @@ class Needs:
     images: bool = False
     hosted: frozenset[str] = frozenset()
     tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a budget, and the ledger, must know of a request. `max_tokens` is what a provider may write at most; `ts` in milliseconds."""
+
+    id: str
+    ts: int
+    decision: Decision
+    request: Request
+    ask: Ask
+    max_tokens: Callable[[Provider], int]
 
 
 Leaving = Callable[["Attempt | None"], None]

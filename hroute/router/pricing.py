@@ -67,13 +67,16 @@ def estimate(policy: Policy, provider: Provider | str, prompt_tokens: int, outpu
     return cost_of(target, Usage(input=prompt_tokens, output=output_tokens))
 
 
-def bill(policy: Policy, attempts: Iterable[Attempt]) -> tuple[Usage, int | None]:
-    """Tokens and nano-dollars of all calls of a request, those without an answer too; None where a price is not known."""
+def bill(policy: Policy, attempts: Iterable[Attempt], *, at: datetime | None = None) -> tuple[Usage, int | None]:
+    """Tokens and nano-dollars of all calls of a request, those without an answer too; None where a price is not known.
+
+    `at` is when they were made.
+    """
     usage, total = Usage(), 0
     known = True
     for attempt in attempts:
         if attempt.usage is not None:
             usage += attempt.usage
-            cost = cost_of(policy.providers[attempt.provider], attempt.usage, seconds=attempt.latency_ms / 1000)
+            cost = cost_of(policy.providers[attempt.provider], attempt.usage, seconds=attempt.latency_ms / 1000, at=at)
             known, total = known and cost is not None, total + (cost or 0)
     return usage, total if known else None

@@ -2,7 +2,7 @@
 
 CREATE TABLE rollup (
   day TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, rule TEXT NOT NULL,
-  cost_center TEXT NOT NULL, intent TEXT NOT NULL,
+  cost_center TEXT NOT NULL, intent TEXT NOT NULL, mode TEXT NOT NULL,
   requests   BIGINT NOT NULL,
   failed     BIGINT NOT NULL,             -- without an answer, refusals included
   refused    BIGINT NOT NULL,
@@ -17,11 +17,11 @@ CREATE TABLE rollup (
   estimated  BIGINT NOT NULL,
   would_cost BIGINT NOT NULL,
   would_unpriced BIGINT NOT NULL,
-  PRIMARY KEY (day, provider, model, rule, cost_center, intent)
+  PRIMARY KEY (day, provider, model, rule, cost_center, intent, mode)
 );
 
 CREATE TABLE rollup_attempt (
-  day TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+  day TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, mode TEXT NOT NULL,
   attempts  BIGINT NOT NULL,
   failed    BIGINT NOT NULL,
   input     BIGINT NOT NULL, output BIGINT NOT NULL, cache_read BIGINT NOT NULL, cache_write BIGINT NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE rollup_attempt (
   cost      BIGINT NOT NULL,
   unpriced  BIGINT NOT NULL,
   estimated BIGINT NOT NULL,
-  PRIMARY KEY (day, provider, model)
+  PRIMARY KEY (day, provider, model, mode)
 );
 
 -- How many values fell into each bucket, so that a quantile needs no row: latency and first token in milliseconds,

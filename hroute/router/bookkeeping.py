@@ -1,0 +1,170 @@
+"""A policy's books: its budgets as a gate before each call, and each request's row afterwards, in one ledger."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from hroute.ledger import ledger as ledgers
+from hroute.ledger import place
+from hroute.ledger.ledger import Ledger, Settings
+from hroute.ledger.records import Entry
+from hroute.router import recording
+from hroute.router.recording import Ended
+from hroute.router.spending import Spending
+from hroute.schema.quantities import duration
+
+if TYPE_CHECKING:
+    from hroute.errors import RequestError
+    from hroute.router.answer import Answer
+    from hroute.router.attempts import End, Log, Result, Step
+    from hroute.router.plan import Asking, Gate, Plan
+    from hroute.router.signals.extract import Extraction
+    from hroute.schema.policy import Policy
+    from hroute.terms.clock import Clock
+
+complaints: Final = logging.getLogger("hroute.ledger")
+
+
+class Books:
+    """What an engine writes into `ledger` under `policy`; `rehearsal`: nothing is really sent, and no budget really spent.
+    Safe between threads."""
+
+    def __init__(self, policy: Policy, ledger: Ledger, *, rehearsal: bool = False) -> None:
+        self.policy = policy
+        self.ledger = ledger
+        self.mode = "sandbox" if rehearsal else policy.mode
+
+    def under(self, policy: Policy) -> Books:
+        """The same ledger for another policy, as after a reload."""
+        return Books(policy, self.ledger, rehearsal=self.mode == "sandbox")
+
+    def open(
+        self, asking: Asking, extraction: Extraction, log: Log, clock: Clock, begun: float, streamed: bool
+    ) -> Account:
+        """The account of a request that arrived at `begun` (of `clock`) and was decided. `log` will hold its attempts."""
+        return Account(self, asking, extraction, log, clock, begun, streamed)
+
+    def spending(self, asking: Asking) -> Spending:
+        """The budgets of a policy for one request; false where none concerns it."""
+        return Spending(self.policy, self.ledger, asking, self.ledger.settings.reserve, mode=self.mode)
+
+    def write(self, ended: Ended) -> None:
+        """Hand a request that has ended to the ledger; the row is made on the ledger's own thread."""
+        self.ledger.append(lambda: self._entries(ended))
+
+    def close(self) -> None:
+        """Wait until everything is written; what could not be is said by the ledger."""
+        self.ledger.close()
+
+    def _entries(self, ended: Ended) -> list[Entry]:
+        estimate = self.spending(ended.asking).estimate
+        return recording.entries(self.policy, ended, self._key(), estimate, self.ledger.settings.signals)
+
+    def _key(self) -> bytes | None:
+        try:
+            return self.ledger.key()
+        except OSError as error:
+            complaints.error("the key of the ledger cannot be used, so nothing is hashed: %s", error.strerror or error)
+            return None
+
+
+class Account:
+    """The books of one request: its budgets as `gates`, and its row once it has ended, which is written once."""
+
+    def __init__(
+        self,
+        books: Books,
+        asking: Asking,
+        extraction: Extraction,
+        log: Log,
+        clock: Clock,
+        begun: float,
+        streamed: bool,
+    ) -> None:
+        self._books = books
+        self._clock = clock
+        self._begun = begun
+        self._log = log
+        self._ended = Ended(asking, extraction, 0.0, streamed=streamed, mode=books.mode)
+        self._plan: Plan | None = None
+        self._written = False
+        spending = books.spending(asking) if books.policy.budgets and books.policy.mode == "enforce" else None
+        self.gates: tuple[Gate, ...] = (spending,) if spending else ()
+
+    def watched(self, steps: Generator[Step, Result, End], plan: Plan) -> Generator[Step, Result, End]:
+        """`steps` of the ladder over `plan`; where they are left in the middle, that is how the request ended."""
+        self._plan = plan
+        try:
+            return (yield from steps)
+        except BaseException as error:
+            self._write(cause=recording.CRASHED if isinstance(error, Exception) else recording.CANCELLED)
+            raise
+
+    def answered(self, answer: Answer) -> None:
+        self._write(answer=answer)
+
+    def failed(self, error: RequestError, *, broke: bool = False) -> None:
+        """The request has no answer; `broke`: it had begun to have one."""
+        self._write(error=error, broke=broke)
+
+    def _write(self, **how: Any) -> None:
+        if self._written:
+            return
+        self._written = True
+        plan = self._plan
+        ended = replace(
+            self._ended,
+            latency_ms=(self._clock.now() - self._begun) * 1000,
+            route=plan.route if plan else (),
+            skipped=(*(plan.skipped if plan else ()), *self._log.skipped),
+            attempts=tuple(self._log.attempts),
+            **how,
+        )
+        self._books.write(ended)
+
+
+def books_of(
+    policy: Policy,
+    environ: Mapping[str, str],
+    ledger: Ledger | str | bool | None = None,
+    *,
+    rehearsal: bool = False,
+) -> Books | None:
+    """The books of `policy`: in `ledger` (a Ledger, a path or a URL), else where environment and policy say.
+
+    None where no ledger is kept: `ledger` is False, `HROUTE_LEDGER` is empty, or there is no home to keep one in.
+    Raises UsageError where the policy names a place that is not set.
+    """
+    if ledger is False:
+        return None
+    if isinstance(ledger, Ledger):
+        return Books(policy, ledger, rehearsal=rehearsal)
+    found = open_ledger(policy, environ, ledger if isinstance(ledger, str) else None)
+    return None if found is None else Books(policy, found, rehearsal=rehearsal)
+
+
+def open_ledger(policy: Policy, environ: Mapping[str, str], where: str | None = None) -> Ledger | None:
+    """The ledger of `policy`, not opened before it is used; None where none is kept."""
+    if where is None:
+        where = place.find(policy.ledger, environ, beside=os.path.dirname(policy.path))
+    if where is None:
+        return None
+    return ledgers.at(where, settings_of(policy), key_file=place.key_file(where, environ))
+
+
+def settings_of(policy: Policy) -> Settings:
+    """What `ledger:` of the policy says besides the place."""
+    said = policy.ledger
+    keep = said.get("keep")
+    default = Settings()
+    return Settings(
+        zone=str(said.get("timezone") or default.zone),
+        keep=None if keep is None else duration(keep),
+        reserve="ceiling" if said.get("reserve") == "ceiling" else "quantile",
+        signals=said.get("signals") or default.signals,
+        durable=said.get("sync") == "full",
+    )
