@@ -149,7 +149,7 @@ class Forwarder:
                     data=call.body or None,
                     headers=call.headers,
                     allow_redirects=False,
-                    timeout=_connecting(target.connect),
+                    timeout=transport.connecting(target.connect),
                 )
         except TimeoutError as error:
             raise ProviderError(failure_of(error)) from None
@@ -199,9 +199,3 @@ def _told(error: BaseException, outcome: Outcome) -> str:
     if type(error).__name__ == "ClientConnectorDNSError":
         return "the host name is not known"
     return "cannot connect" if type(error).__name__.startswith("ClientConnector") else "the connection broke off"
-
-
-def _connecting(seconds: float) -> Any:
-    from aiohttp import ClientTimeout
-
-    return ClientTimeout(total=None, sock_connect=seconds)

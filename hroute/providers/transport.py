@@ -82,6 +82,13 @@ def session(target: Target) -> Any:
     )
 
 
+def connecting(seconds: float) -> Any:
+    """The timeout of a call on a `session`: for the connection alone, its caller keeps all other time."""
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
+
+
 def base_url(target: Target) -> str:
     """The address for an SDK: a unix socket is spoken to as `http://localhost`. Raises UsageError where there is none."""
     if target.base_url is None:
