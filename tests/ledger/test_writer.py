@@ -141,7 +141,8 @@ def test_trouble_that_passes_costs_no_row_and_is_said(
     assert writer.flush()
     assert written(store) == ["a", "b"]
     assert (writer.state().lost, writer.state().trouble) == (0, None)
-    assert f"ledger: {trouble}; 2 entries wait in memory" in caplog.text
+    waiting = [f"ledger: {trouble}; {number} entries wait in memory" for number in (1, 2)]  # as the writer came to them
+    assert any(said in caplog.text for said in waiting)
     assert "is written again" in caplog.text
     writer.close()
 

@@ -17,7 +17,7 @@ from hroute.schema.policy import Policy
 from hroute.terms.signal import ABSENT, Value
 from tests.replay.policies import policy, rule
 
-KINDS = ("payment_card", "email", "url")
+KINDS = ("payment_card", "email", "url", "ip")  # counted and named, not counted and named, neither
 POINTS = (0, 9, 10, 11, 99, 100, 101, 5000)
 DOMAINS: Mapping[str, tuple[Value, ...]] = {
     "task_type": ("code", "qa", "chat", ABSENT),
