@@ -38,7 +38,7 @@ def served(example: ModuleType, monkeypatch: pytest.MonkeyPatch, *faults: dict[s
         {"text": "We are sorry.", "provider": "claude_sonnet"},
     ]
     script = Script.from_data({"faults": list(faults), "answers": answers})
-    return TestClient(example.create_app(sandbox=script, environ={}, ledger=False))
+    return TestClient(example.create_app(sandbox=script, environ={}))
 
 
 def said(text: str, chat: str = "7") -> dict[str, str]:

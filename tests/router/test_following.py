@@ -29,6 +29,7 @@ CASES = "cases:\n  - {name: all stays here, given: {prompt: hi}, expect: {route_
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HROUTE_CACHE", "")
+    monkeypatch.setenv("HROUTE_LEDGER", "")
     file = tmp_path / "routing-config.yaml"
     file.write_text(GOOD)
     return file
@@ -48,7 +49,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 def following(file: Path, told: list[Reload] | None = None, **more: Any) -> Client:
     heard = None if told is None else told.append
-    return Client.from_policy(file, sandbox=True, environ={}, ledger=False, on_reload=heard, **more)
+    return Client.from_policy(file, sandbox=True, environ={}, on_reload=heard, **more)
 
 
 def rule(client: Client) -> str:
@@ -127,7 +128,7 @@ def test_what_has_begun_ends_under_the_policy_it_began_with(file: Path) -> None:
 
 def test_an_asynchronous_client_follows_too(file: Path) -> None:
     async def main() -> None:
-        async with AsyncClient.from_policy(str(file), sandbox=True, environ={}, ledger=False) as client:
+        async with AsyncClient.from_policy(str(file), sandbox=True, environ={}) as client:
             swap(file, BETTER)
             end = time.monotonic() + 20
             while (await client.complete("hello")).decision.rule.name != "two":
@@ -156,7 +157,7 @@ def test_nothing_is_left_running_after_a_close_or_when_nobody_holds_the_client(f
 def test_no_thread_is_begun_for_a_policy_that_is_given_or_is_not_to_be_followed(file: Path) -> None:
     before = threads()
     policy = following(file, reload=False).policy
-    assert rule(Client.from_policy(policy=policy, sandbox=True, environ={}, ledger=False)) == "one"
+    assert rule(Client.from_policy(policy=policy, sandbox=True, environ={})) == "one"
     assert threads() == before
 
 
@@ -173,7 +174,7 @@ def test_where_nothing_can_be_watched_the_file_is_looked_at(file: Path, monkeypa
 def test_a_program_that_never_closes_its_client_ends_all_the_same(file: Path) -> None:
     code = (
         "import hroute, sys\n"
-        f"client = hroute.Client.from_policy({str(file)!r}, sandbox=True, ledger=False)\n"
+        f"client = hroute.Client.from_policy({str(file)!r}, sandbox=True)\n"
         "print(client.complete('hello').decision.rule.name)\n"
     )
     done = subprocess.run(

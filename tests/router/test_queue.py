@@ -37,7 +37,7 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 
 def parts(queue: Queue, *faults: dict[str, Any], answers: Any = (), policy: str = POLICY) -> dict[str, Any]:
     script = Script.from_data({"faults": list(faults), "answers": list(answers)})
-    return {"policy": loaded(policy), "sandbox": script, "environ": {}, "clock": VirtualClock(), "ledger": False, "queue": queue}  # fmt: skip
+    return {"policy": loaded(policy), "sandbox": script, "environ": {}, "clock": VirtualClock(), "queue": queue}  # fmt: skip
 
 
 def client(queue: Queue, *faults: dict[str, Any], **more: Any) -> Client:

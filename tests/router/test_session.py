@@ -35,7 +35,7 @@ CODE = "Refactor this function:\n```python\ndef f(x):\n    return x\n```"
 
 def client(policy: str = POLICY, *faults: dict[str, Any]) -> Client:
     script = Script.from_data({"faults": list(faults)})
-    return Client.from_policy(policy=loaded(policy), sandbox=script, environ={}, ledger=False)
+    return Client.from_policy(policy=loaded(policy), sandbox=script, environ={})
 
 
 def rules(made: Client, *turns: str, session: str = "s", **signals: Any) -> list[str]:
@@ -115,7 +115,7 @@ def test_deciding_without_sending_sees_the_session_and_changes_nothing() -> None
 
 def test_both_clients_and_streams_keep_sessions() -> None:
     async def main() -> list[str]:
-        made = AsyncClient.from_policy(policy=loaded(POLICY), sandbox=True, environ={}, ledger=False)
+        made = AsyncClient.from_policy(policy=loaded(POLICY), sandbox=True, environ={})
         async with made:
             stream = made.stream(CARD, session="s")
             async for _ in stream:
