@@ -1,12 +1,12 @@
 """How hard a request looks, from 0 to 1, with the contributions by name, and how much evidence that rests on.
 
-    raw   = sum of weight x strength over context, format, length, clarifying, reasoning, code
-    score = raw + (1 - evidence) x (1/2 - raw)                 the second term is the part named `doubt`
-    confidence = 0.3 + 0.7 x evidence
+    score = sum of weight x strength + 1/2 x (1 - evidence)       over context, format, length, clarifying, reasoning, code;
+    confidence = 0.3 + 0.7 x evidence                              the second term is the part named `doubt`
 
 `evidence` grows with every mark that speaks either way, as 1 - product of (1 - mark). With none the score is .5 and the
-confidence .3: no evidence is not "easy". On public outcomes a score of this kind is worth about as much as the prompt's
-length; rules that *know* (intents, task types) are worth more.
+confidence .3: no evidence is not "easy". What speaks for hard adds at least as much as it takes from the doubt, so that
+nothing hard makes a request look easier. On public outcomes a score of this kind is worth about as much as the prompt's
+length (docs/signals-measured.md); rules that *know* (intents, task types) are worth more.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Final
 from hroute.router.signals import wording
 from hroute.schema.policy import Scoring
 
-VERSION: Final = "score/1"
+VERSION: Final = "score/2"
 
 WEIGHTS: Final = MappingProxyType(
-    {"context": 0.20, "format": 0.10, "length": 0.20, "clarifying": 0.25, "reasoning": 0.75, "code": 0.31}
+    {"context": 0.20, "format": 0.10, "length": 0.35, "clarifying": 0.25, "reasoning": 0.50, "code": 0.31}
 )
 """What each feature adds at full strength; `scoring: {weights: {...}}` moves them."""
 
@@ -59,9 +59,8 @@ def assess(features: Features, scoring: Scoring) -> Assessment:
     strengths = _strengths(features)
     weights = {**WEIGHTS, **scoring.weights}
     parts = {name: round(weights.get(name, 0.0) * strength, 3) for name, strength in strengths.items() if strength}
-    raw = min(1.0, max(0.0, sum(parts.values())))
     evidence = _evidence(features, strengths)
-    doubt = round((1 - evidence) * (NO_EVIDENCE[0] - raw), 3)
+    doubt = round((1 - evidence) * NO_EVIDENCE[0], 3)
     if doubt:
         parts["doubt"] = doubt
     score = min(1.0, max(0.0, sum(parts.values())))
@@ -110,8 +109,8 @@ def _strengths(features: Features) -> dict[str, float]:
 def _evidence(features: Features, strengths: dict[str, float]) -> float:
     """1 - product of (1 - mark): marks that it is hard, and marks that it is easy."""
     marks = [
-        0.6 * strengths["context"],
-        0.3 * strengths["format"],
+        0.4 * strengths["context"],
+        0.2 * strengths["format"],
         0.5 * strengths["length"],
         0.5 * strengths["clarifying"],
         0.7 * strengths["reasoning"],
