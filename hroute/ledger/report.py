@@ -54,13 +54,15 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Costs by one column, the dearest first, from day `since` to day `until` (both included)."""
+    """Costs by one column, the dearest first, from day `since` to day `until` (both included). Rehearsals in the sandbox
+    cost nobody anything: they are counted only where there is nothing else (`rehearsed`)."""
 
     by: str
     since: str
     until: str
     rows: tuple[CostRow, ...]
     total: CostRow
+    rehearsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +93,22 @@ def costs(transaction: Transaction, by: By, since: str, until: str) -> Costs:
     By provider and by model, money is what was spent there, calls without an answer included; what nobody can place
     (a request whose process went away) stands under "".
     """
+    real = transaction.run(
+        "SELECT 1 FROM rollup WHERE day BETWEEN ? AND ? AND mode <> 'sandbox' LIMIT 1", (since, until)
+    )
+    which = "mode <> 'sandbox'" if real else "mode = 'sandbox'"
     rows = [
         CostRow(name, *(int(value) for value in values))
         for name, *values in transaction.run(
-            f"SELECT {by}, {_SUMS} FROM rollup WHERE day BETWEEN ? AND ? GROUP BY {by}", (since, until)
+            f"SELECT {by}, {_SUMS} FROM rollup WHERE day BETWEEN ? AND ? AND {which} GROUP BY {by}", (since, until)
         )
     ]
     total = _added("", rows)
     if by in ("provider", "model"):
-        rows = _where_spent(transaction, by, since, until, rows)
+        rows = _where_spent(transaction, by, since, until, rows, which)
     rows = [row for row in rows if row.requests or row.known or row.unpriced]
     rows.sort(key=(lambda row: row.name) if by == "day" else (lambda row: (-row.known, -row.requests, row.name)))
-    return Costs(by, since, until, tuple(rows), total)
+    return Costs(by, since, until, tuple(rows), total, rehearsed=bool(rows) and not real)
 
 
 def costs_by_column(transaction: Transaction, column: str, since: int, until: int) -> list[CostRow]:
@@ -277,13 +283,15 @@ def last_failures(transaction: Transaction, among: int = 1_000) -> dict[str, dic
     }
 
 
-def _where_spent(transaction: Transaction, by: By, since: str, until: str, rows: Iterable[CostRow]) -> list[CostRow]:
+def _where_spent(
+    transaction: Transaction, by: By, since: str, until: str, rows: Iterable[CostRow], which: str
+) -> list[CostRow]:
     """The same requests, with the money where it went: an answer after a failure is paid for at both providers."""
     spent = {
         name: (int(cost), int(unpriced), int(estimated))
         for name, cost, unpriced, estimated in transaction.run(
             f"SELECT {by}, sum(cost), sum(unpriced), sum(estimated) FROM rollup_attempt WHERE day BETWEEN ? AND ? "
-            f"GROUP BY {by}",
+            f"AND {which} GROUP BY {by}",
             (since, until),
         )
     }

@@ -1,0 +1,210 @@
+"""`hroute logs`: what happened to each request, from the ledger."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Annotated, Any
+
+import typer
+
+from hroute.cli import exits, ledger, policies, streams
+from hroute.cli.render.table import rows
+from hroute.cli.render.text import count, visible
+from hroute.errors import UsageError
+from hroute.terms import money
+from hroute.terms.ids import short
+
+HELP = """What happened to each request: the last ones, the newest at the bottom.
+
+\b
+Examples:
+  hroute logs -n 3
+  hroute logs --since 24h --outcome refused
+  hroute logs show 9F2C41AB
+  hroute logs export october.jsonl --since 2026-10-01
+  hroute logs prune --older-than 90d
+"""
+SHOW_HELP = "Show one request in full, by its id or any unique beginning or end of it."
+EXPORT_HELP = "Write the requests as a log that `hroute dry-run` reads: .jsonl, .csv, or .parquet with pyarrow."
+PRUNE_HELP = "Drop the rows of old requests. Sums by day stay, so `hroute costs` goes on telling of them."
+
+MostOption = Annotated[int, typer.Option("-n", "--last", min=1, help="How many.")]
+FilterOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only of this name.", show_default=False)]
+
+_EVERY = 0.5  # seconds between two looks of --follow
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help=HELP, rich_markup_mode=None, invoke_without_command=True)
+    group.callback()(logs)
+    group.command("show", help=SHOW_HELP)(show)
+    group.command("export", help=EXPORT_HELP)(export)
+    group.command("prune", help=PRUNE_HELP)(prune)
+    app.add_typer(group, name="logs")
+
+
+def logs(
+    context: typer.Context,
+    policy: policies.PolicyOption = None,
+    last: MostOption = 20,
+    since: ledger.SinceOption = None,
+    rule: FilterOption = None,
+    provider: FilterOption = None,
+    outcome: FilterOption = None,
+    cost_center: FilterOption = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on showing what comes.")] = False,
+    would_refuse: Annotated[
+        bool, typer.Option("--would-refuse", help="Only what an observed policy would have refused.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a request.")] = False,
+) -> int:
+    """Read the last rows and show them."""
+    if context.invoked_subcommand is not None:
+        return exits.DONE
+    from hroute.ledger import report
+
+    place = ledger.place(policy)
+    wanted = {"rule": rule, "provider": provider, "outcome": outcome, "cost_center": cost_center}
+    where = {name: value for name, value in wanted.items() if value is not None}
+    start, seen = ledger.instant(since, place.zone), set[str]()
+    while True:
+        with ledger.view(place) as view:
+            found = (
+                []
+                if view is None
+                else report.logs(view, most=last, since=start, where=where, would_refuse=would_refuse)
+            )
+        fresh = [row for row in found if row["id"] not in seen]
+        _print(fresh, as_json)
+        if not follow:
+            if not found and not as_json:
+                streams.talk(f"nothing recorded yet in {place.where}" if view is None else "no request fits")
+            return exits.DONE
+        seen |= {row["id"] for row in fresh}
+        last = max(last, 500)
+        time.sleep(_EVERY)
+
+
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The request's id, or any unique end of it.")],
+    policy: policies.PolicyOption = None,
+    as_json: policies.JsonOption = False,
+) -> int:
+    """Everything that is known of one request."""
+    from hroute.ledger import report
+    from hroute.ledger.export import canonical
+
+    with ledger.view(ledger.place(policy)) as view:
+        ids = [] if view is None else report.named(view, id)
+        if len(ids) != 1:
+            help = "give more of its digits: " + ", ".join(ids) if ids else "hroute logs lists them"
+            raise UsageError(f"`{id}` names {f'{len(ids)} requests' if ids else 'no request'}", help=help)
+        row = report.whole(view, ids[0]) if view else None
+    assert row is not None
+    content = {
+        **canonical(row),
+        **{k: row.get(k) for k in ("versions", "around", "follows", "followed_by", "feedback", "said")},
+    }
+    if as_json:
+        streams.emit("logs", content)
+        return exits.DONE
+    for line in rows([[name, _shown(value)] for name, value in content.items() if value not in (None, [], {})]):
+        streams.line(visible(line))
+    return exits.DONE
+
+
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; `-` for JSON Lines on standard output.")],
+    policy: policies.PolicyOption = None,
+    since: ledger.SinceOption = None,
+) -> int:
+    """Write the rows, some at a time."""
+    import sys
+
+    from hroute.ledger import export as exporting
+    from hroute.ledger import report
+
+    ending = os.path.splitext(file)[1].lower()
+    if file != "-" and ending not in (*exporting.WRITERS, ".parquet"):
+        raise UsageError(f"`{file}` does not say in which format", help="end the name in .jsonl, .csv or .parquet")
+    place = ledger.place(policy)
+    with ledger.view(place) as view:
+        pages = iter(()) if view is None else report.pages(view, ledger.instant(since, place.zone))
+        if file == "-":
+            number = exporting.to_jsonl(pages, sys.stdout)
+        elif ending == ".parquet":
+            number = exporting.to_parquet(pages, file)
+        else:
+            private = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(private, "w", encoding="utf-8", newline="") as out:
+                number = exporting.WRITERS[ending](pages, out)
+    streams.talk(f"{count(number, 'request', 'requests')} written")
+    return exits.DONE
+
+
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="Such as 90d.")],
+    policy: policies.PolicyOption = None,
+    as_json: policies.JsonOption = False,
+) -> int:
+    """Drop old rows, some at a time, so that nobody who writes has to wait."""
+    from hroute.ledger import retention
+    from hroute.ledger.ledger import open_store
+
+    place = ledger.place(policy)
+    before, dropped = ledger.instant(older_than, place.zone), 0
+    if before is not None and os.path.exists(place.where):
+        store = open_store(place.where)
+        try:
+            while True:
+                with store.write(10.0) as transaction:
+                    number = retention.prune(transaction, before, most=1_000)
+                dropped += number
+                if number < 1_000:
+                    break
+        finally:
+            store.close()
+    if as_json:
+        streams.emit("logs", {"dropped": dropped})
+    else:
+        streams.line(f"{count(dropped, 'request', 'requests')} dropped")
+    return exits.DONE
+
+
+def _print(found: list[dict[str, Any]], as_json: bool) -> None:
+    from hroute.ledger.export import canonical
+
+    if as_json:
+        for row in found:
+            streams.emit("logs", canonical(row))
+        return
+    for line in rows([_row(row) for row in found], right=(4, 5)):
+        streams.line(visible(line))
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    clock = time.strftime("%m-%d %H:%M", time.localtime(row["ts"] / 1000))
+    return [
+        short(row["id"]),
+        clock,
+        row["provider"] or "-",
+        row["rule"],
+        f"{row['latency_ms'] / 1000:.1f} s",
+        money.show(row["cost"], 4) + ("~" if row["estimated"] else ""),
+        _came_of(row),
+    ]
+
+
+def _came_of(row: dict[str, Any]) -> str:
+    """`ok`, `ok, instead of claude_sonnet (outage)`, `refused HR904`."""
+    said: str = row["outcome"] + (f" {row['error']}" if row["error"] else "")
+    if row["escalation"]:
+        said += f", instead of {row['routed_to'] or 'nobody'} ({row['escalation']})"
+    return said + ("  sandbox" if row["mode"] == "sandbox" else "")
+
+
+def _shown(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)

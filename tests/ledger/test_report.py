@@ -1,0 +1,168 @@
+"""What the ledger tells: money where it went, nothing unknown as zero, and a log that others read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hroute.errors import UsageError
+from hroute.ledger import export, report, retention
+from hroute.ledger.ledger import Ledger
+from hroute.ledger.records import Feedback
+from tests.ledger.rows import NOON, ask, attempt, ledger, row
+
+DAY = 86_400_000
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Iterator[Ledger]:
+    made = ledger(tmp_path)
+    yield made
+    made.close()
+
+
+def costs(books: Ledger, by: report.By, since: str = "2026-11-20", until: str = "2026-11-20") -> report.Costs:
+    assert books.flush()
+    with books.read() as view:
+        return report.costs(view, by, since, until)
+
+
+def test_costs_are_the_sums_of_their_days_and_no_others(books: Ledger) -> None:
+    books.append(row(cost=5, ts=NOON - DAY))
+    books.append(row(cost=7))
+    books.append(row(cost=11, rule="other", escalation="outage", escalated=True))
+    books.append(row(cost=13, ts=NOON + DAY))
+    found = costs(books, "rule")
+    assert [(r.name, r.requests, r.cost, r.escalated) for r in found.rows] == [("other", 1, 11, 1), ("faq", 1, 7, 0)]
+    assert (found.total.requests, found.total.cost) == (2, 18)
+    assert [r.name for r in costs(books, "day", "2026-11-01", "2026-11-30").rows] == [
+        "2026-11-19", "2026-11-20", "2026-11-21",
+    ]  # fmt: skip
+
+
+def test_an_unknown_price_makes_its_group_and_the_total_unknown_and_no_other_group(books: Ledger) -> None:
+    books.append(row(cost=5))
+    books.append(row(cost=7, rule="other"))
+    books.append(row(cost=None, rule="other"))
+    found = costs(books, "rule")
+    assert {r.name: (r.cost, r.known, r.unpriced) for r in found.rows} == {"other": (None, 7, 1), "faq": (5, 5, 0)}
+    assert found.total.cost is None
+
+
+def test_by_provider_money_is_where_it_was_spent(books: Ledger) -> None:
+    spoiled = attempt(provider="first", model="m", outcome="bad_content", cost=30)
+    served = attempt(provider="second", model="n", cost=100)
+    books.append(row(provider="second", model="n", tries=(spoiled, served), cost=130))
+    found = costs(books, "provider")
+    assert [(r.name, r.requests, r.cost) for r in found.rows] == [("second", 1, 100), ("first", 0, 30)]
+    assert found.total.cost == 130
+
+
+def test_rehearsals_are_counted_only_where_there_is_nothing_else(books: Ledger) -> None:
+    books.append(row(cost=5, mode="sandbox"))
+    assert costs(books, "provider").rehearsed
+    books.append(row(cost=7))
+    found = costs(books, "provider")
+    assert (found.rehearsed, found.total.cost, [r.cost for r in found.rows]) == (False, 7, [7])
+
+
+def test_latency_is_told_by_provider_and_by_rule(books: Ledger) -> None:
+    for n in range(100):
+        books.append(row(latency_ms=100.0 if n < 90 else 5_000.0, rule="faq" if n % 2 else "other"))
+    books.append(row(outcome="server", provider="", tries=(attempt(outcome="server", cost=0),)))
+    assert books.flush()
+    with books.read() as view:
+        (one,) = report.doing(view, "2026-11-20")
+        both = report.doing(view, "2026-11-20", by_rule=True)
+        assert report.last_failures(view)["ollama"]["outcome"] == "server"
+    assert (one.answers, one.calls, one.failed) == (100, 101, 1)
+    assert one.p50 == pytest.approx(100, rel=0.08)
+    assert one.p95 == pytest.approx(5_000, rel=0.08)
+    assert [(d.rule, d.answers) for d in both] == [("faq", 50), ("other", 50)]
+
+
+def test_an_id_is_found_by_a_unique_end_of_it(books: Ledger) -> None:
+    first, second = "01a1fa33-25d7-7f30-bead-80ef2f2bd64d", "01a1fa33-2722-71e8-b106-d1f0d2fdb1f0"
+    for id in (first, second, "mine"):
+        books.append(row(id))
+    assert books.flush()
+    with books.read() as view:
+        assert report.named(view, "2f2bd64d") == report.named(view, "01A1FA33-25d7") == [first]
+        assert report.named(view, "01a1fa33") == [first, second]
+        assert report.named(view, "mine") == ["mine"]
+        assert report.named(view, "ffff") == report.named(view, "%") == report.named(view, "") == []
+
+
+def test_one_request_is_told_with_all_that_hangs_on_it(books: Ledger) -> None:
+    books.append(row("a", session="s"))
+    books.append(row("b", session="s", ts=NOON + 10_000))
+    books.append(Feedback("a", NOON, "bad"))
+    assert books.flush()
+    with books.read() as view:
+        a, b = report.whole(view, "a"), report.whole(view, "b")
+        assert report.whole(view, "c") is None
+    assert a is not None
+    assert b is not None
+    assert (a["followed_by"], b["follows"], a["feedback"][0]["verdict"]) == (["b"], "a", "bad")
+    assert a["versions"] == {"tokens": "tokens/1"}
+
+
+def test_every_request_comes_once_and_in_order_however_many_arrive_at_once(books: Ledger) -> None:
+    for n in range(2_500):
+        books.append(row(f"{n:05}", ts=NOON + n // 900))
+    assert books.flush()
+    with books.read() as view:
+        ids = [one["id"] for page in report.pages(view) for one in page]
+    assert ids == [f"{n:05}" for n in range(2_500)]
+
+
+def test_an_export_is_a_log_that_a_dry_run_reads(books: Ledger) -> None:
+    from hroute.replay.rows import row_from
+
+    books.append(row("a", session="s", cost=1_234))
+    books.append(row("b", cost=None, ts=NOON + 1))
+    assert books.flush()
+    out = io.StringIO()
+    with books.read() as view:
+        assert export.to_jsonl(report.pages(view), out) == 2
+    first, second = (json.loads(line) for line in out.getvalue().splitlines())
+    assert (first["ts"], first["cost_usd"], second["cost_usd"]) == ("2026-11-20T12:00:00.000Z", 1.234e-06, None)
+    read = row_from(first, 1)
+    assert (read.id, read.cost, read.input_tokens, read.output_tokens) == ("a", 1_234, 100, 20)
+    assert read.signals["intent"] == frozenset(("faq",))
+    assert read.misfits == ()
+
+
+def test_a_spreadsheet_takes_no_cell_for_a_formula(books: Ledger) -> None:
+    books.append(row("a", cost_center="=HYPERLINK(1)"))
+    assert books.flush()
+    out = io.StringIO()
+    with books.read() as view:
+        export.to_csv(report.pages(view), out)
+    (found,) = csv.DictReader(io.StringIO(out.getvalue()))
+    assert found["cost_center"] == "'=HYPERLINK(1)"
+    assert json.loads(found["signals"])["intent"] == ["faq"]
+
+
+def test_parquet_without_its_package_is_said(books: Ledger, tmp_path: Path) -> None:
+    try:
+        import pyarrow  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError:
+        with pytest.raises(UsageError, match="pyarrow"):
+            export.to_parquet([], str(tmp_path / "x.parquet"))
+
+
+def test_old_rows_go_and_their_sums_stay(books: Ledger) -> None:
+    for n in range(10):
+        books.append(row(ts=NOON - n * DAY, cost=1))
+    assert books.flush()
+    with books.store().write(1) as transaction:
+        assert retention.prune(transaction, NOON - 5 * DAY) == 4
+    assert ask(books, "SELECT count(*) FROM request") == [(6,)]
+    assert ask(books, "SELECT count(*) FROM attempt") == [(6,)]
+    assert costs(books, "provider", "2026-11-01").total.cost == 10
