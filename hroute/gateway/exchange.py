@@ -147,8 +147,9 @@ class Exchange:
             return
         marks = (*self._marks(""), (PREFIX + "attempts", str(len(self.run.log.attempts))))
         if rejected is not None and 400 <= rejected.status < 500 and rejected.status == refusal.status:
-            back = tuple(h for h in rejected.headers if h[0] != "x-should-retry")
-            await self.responder.whole(rejected.status, (*back, *refusal.headers, *marks), rejected.body)
+            ours = dict((*marks, *refusal.headers))
+            back = tuple(h for h in rejected.headers if h[0] not in ours)
+            await self.responder.whole(rejected.status, (*back, *ours.items()), rejected.body)
         else:
             await refuse(self.responder, refusal, self.asked, marks)
 

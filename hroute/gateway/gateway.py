@@ -206,6 +206,7 @@ class Gateway:
             if responder.begun:
                 log.info("an answer broke off: %s", type(error).__name__)
             else:
+                self.metrics.refused(dialect, refusal.status)
                 headers = (("content-type", "application/json"), *refusal.headers)
                 await responder.whole(refusal.status, headers, written(refusal.body(dialect)))
 

@@ -92,14 +92,29 @@ class Passed:
                     raise ProviderError(wires.fault(self._wire, fault)) from None
                 if frames:
                     yield self._noted(frames)
-            if self._done is not None and (more := self._frames.feed(await self.raw.rest())):
-                yield more
+            if self._done is not None:
+                yield self._frames.feed(await self.raw.rest())
+            elif last := self._last_frame():
+                yield last
             self.reply = self._ended()
-        except Malformed as error:
+        except (Malformed, VendorFault) as error:
             self.reply = _broken(wires.fault(self._wire, error))
         except ProviderError as error:
             # once it has said its last word, how the connection ended is nobody's concern
             self.reply = self._done or _broken(error.failure)
+
+    def _last_frame(self) -> bytes:
+        """What a server has left out at the very end: the empty line after its last frame, or the frame that says so."""
+        left = self._frames.rest.strip()
+        frame = left + b"\n\n" if left else b""
+        try:
+            self._note(self._reader.feed(frame))
+        except Malformed:
+            frame = b""  # a part of a frame says nothing
+        if self._done is not None:
+            return frame
+        self._ended()
+        return frame + _TERMINATORS.get(self._wire.dialect, b"")
 
     def _noted(self, frames: bytes) -> bytes:
         self.last = frames
@@ -184,18 +199,19 @@ class Frames:
     """Whole frames of server-sent events out of chunks cut anywhere."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self.rest = b""
 
     def feed(self, chunk: bytes) -> bytes:
         """What is whole now, the bytes as they came. Raises Malformed where one frame is too long."""
-        data = self._rest + chunk if self._rest else chunk
+        data = self.rest + chunk if self.rest else chunk
         end = max(_after_last(data, mark) for mark in (_MARKS if b"\r" in data else _MARKS[:1]))
-        self._rest = data[end:]
-        if len(self._rest) > LONGEST:
+        self.rest = data[end:]
+        if len(self.rest) > LONGEST:
             raise Malformed("a frame of the stream is too long")
         return data[:end]
 
 
+_TERMINATORS: Final[Mapping[Dialect, bytes]] = {"openai_chat": b"data: [DONE]\n\n"}
 _MARKS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 """Line ends of an empty line, which ends a frame."""
 

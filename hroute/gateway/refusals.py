@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ def refusal_of(error: HrouteError) -> Refusal:
     """The answer to a request that ended with `error` (SEMANTICS 3.7)."""
     if not isinstance(error, RequestError):
         return Refusal(400, _said(error))
-    headers = (*FINAL, *((("x-hroute-id", error.id),) if error.id else ()))
+    headers = (*FINAL, *_marks(error))
     last = _last_failure(error)
     wait = (("retry-after", str(round(_wait(last)))),)
     code = error.code
@@ -63,6 +63,15 @@ def refusal_of(error: HrouteError) -> Refusal:
 
 
 _STATUS: Final = {Outcome.TIMEOUT: 504, Outcome.CREDENTIAL: 503, Outcome.TRANSPORT: 502, Outcome.SERVER: 502, Outcome.BAD_CONTENT: 502}  # fmt: skip
+
+
+def _marks(error: RequestError) -> Iterator[tuple[str, str]]:
+    """Which request it was, and the rule that decided."""
+    if error.id:
+        yield "x-hroute-id", error.id
+    if error.decision is not None:
+        yield "x-hroute-rule", error.decision.rule.name
+        yield "x-hroute-policy", error.decision.policy
 
 
 def _said(error: HrouteError) -> str:
