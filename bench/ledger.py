@@ -1,0 +1,167 @@
+"""What the books cost: a caller's CPU for a record, a reservation's wait, rows a second, a month's report over many rows.
+
+Run: python -m bench.ledger [--rows 10000000]      (the report is measured over a million rows unless told otherwise)
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+import time
+from pathlib import Path
+from statistics import median
+
+from bench.figures import HEADER, Figure, whole
+from hroute.ledger import report
+from hroute.ledger.journal import ATTEMPT, REQUEST
+from hroute.ledger.ledger import Held, Ledger, at
+from hroute.ledger.records import AttemptRow, Claim, RequestRow, Started
+from hroute.ledger.rollup import ATTEMPT_KEY, ATTEMPT_SUMS, KEY, SUMS, recomputed
+from hroute.terms.ids import uuid7
+from hroute.terms.usage import Usage
+
+NOW = 1_795_176_000_000
+FAR = 10**15
+SECONDS = 5.0
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rows", type=int, default=1_000_000)
+    rows = options.parse_args().rows
+    with tempfile.TemporaryDirectory() as folder:
+        print(HEADER)
+        recording(at(f"{folder}/a.db"))
+        reserving(at(f"{folder}/b.db"))
+        sustained(at(f"{folder}/c.db"))
+        reporting(Path(folder) / "d.db", rows)
+
+
+def row(number: int = 0) -> RequestRow:
+    used = Usage(420, 176)
+    return RequestRow(
+        id=uuid7(),
+        ts=NOW + number,
+        outcome="ok",
+        policy="0" * 64,
+        rule=f"rule{number % 7}",
+        routed_to="claude_sonnet",
+        provider="claude_sonnet",
+        model="claude-sonnet",
+        session=f"{number % 5_000:032x}",
+        intent="faq",
+        score=0.2,
+        confidence=0.9,
+        latency_ms=1_200.0,
+        usage=used,
+        cost=3_900_000,
+        tries=(AttemptRow("claude_sonnet", "claude-sonnet", "ok", 1_200.0, used, 3_900_000),),
+        signals={"intent": ["faq"], "prompt_tokens": 420, "score": 0.2, "confidence": 0.9, "contains_pii": False},
+        versions={"tokens": "tokens/1", "score": "score/1"},
+    )
+
+
+def recording(books: Ledger) -> None:
+    """CPU of the calling thread alone; the writer's is not the caller's."""
+    rounds = []
+    for _ in range(9):
+        made = [row(n) for n in range(2_000)]
+        before = time.thread_time()
+        for one in made:
+            books.append(one)
+        rounds.append((time.thread_time() - before) / len(made) * 1e6)
+        books.flush(60)
+    print(Figure(tuple(rounds)).line("recording, CPU of the caller", "us", "at most 50"))
+    books.close()
+
+
+def reserving(books: Ledger) -> None:
+    claim = Claim("daily", "", 0, FAR, 1_000, FAR, FAR, (1_000_000,))
+    rounds = []
+    for _ in range(9):
+        waits = []
+        for _ in range(300):
+            started = Started(uuid7(), NOW)
+            before = time.perf_counter()
+            held = books.reserve(started, [claim])
+            waits.append(time.perf_counter() - before)
+            assert isinstance(held, Held)
+            books.settle(held, 900)
+        rounds.append(median(waits) * 1e3)
+        books.flush(60)
+    print(Figure(tuple(rounds)).line("a reservation, p50 of 300", "ms", "at most 0.3"))
+    books.close()
+
+
+def sustained(books: Ledger) -> None:
+    """Rows committed a second while four threads record as fast as the writer keeps up."""
+    stop = time.perf_counter() + SECONDS
+    counts = [0] * 4
+
+    def work(number: int) -> None:
+        while time.perf_counter() < stop:
+            if books.state().waiting > 20_000:
+                time.sleep(0.001)
+                continue
+            books.append(row(counts[number]))
+            counts[number] += 1
+
+    began = time.perf_counter()
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert books.flush(120)
+    rate = sum(counts) / (time.perf_counter() - began)
+    print(f"  {'requests a second, with sums and follow-ups':<44} {rate:29,.0f}      at least 5,000")
+    books.close()
+
+
+def reporting(path: Path, rows: int) -> None:
+    """A month of rows, made by the database itself; their sums are worked out from them."""
+    books = at(str(path))
+    books.append(row())
+    assert books.flush()
+    fill(books, rows)
+    with books.read() as view:
+        figure = whole(lambda: report.costs(view, "intent", "2026-10-22", "2026-11-20"))
+        found = report.costs(view, "provider", "2026-10-22", "2026-11-20")
+    size = (books.store().size() or 0) / 1e9
+    assert found.total.requests == rows + 1
+    print(figure.line(f"a month's costs over {rows:,} rows ({size:.1f} GB)", "ms", "under 2,000"))
+    books.close()
+
+
+def fill(books: Ledger, rows: int) -> None:
+    """Copies of the one row that there is, over thirty days, providers, rules, centers and intents."""
+    changed = {
+        "id": "printf('%08x-0000-7000-8000-%012x', n.n, n.n)",
+        "ts": f"{NOW} - (n.n % 2592000) * 1000",
+        "day": f"date(({NOW} - (n.n % 2592000) * 1000) / 1000, 'unixepoch')",
+        "provider": "'p' || (n.n % 6)",
+        "rule": "'rule' || (n.n % 12)",
+        "cost_center": "'c' || (n.n % 5)",
+        "intent": "'i' || (n.n % 9)",
+        "session_key": "''",
+    }
+    tried = {**changed, "request": changed["id"]}
+    with books.store().write(10) as transaction:
+        for start in range(1, rows + 1, 500_000):
+            numbers = f"WITH RECURSIVE n(n) AS (SELECT {start} UNION ALL SELECT n + 1 FROM n WHERE n < {min(start + 499_999, rows)})"
+            for table, columns, values in (("request", REQUEST, changed), ("attempt", ATTEMPT, tried)):
+                picked = ", ".join(values.get(name, f"t.{name}") for name in columns)
+                source = f"(SELECT * FROM {table} LIMIT 1) t"
+                transaction.run(
+                    f"INSERT INTO {table} ({', '.join(columns)}) {numbers} SELECT {picked} FROM n, {source}"
+                )
+        sums = recomputed(transaction)
+        for table, columns in (("rollup", (*KEY, *SUMS)), ("rollup_attempt", (*ATTEMPT_KEY, *ATTEMPT_SUMS))):
+            transaction.run(f"DELETE FROM {table}")
+            holders = ", ".join("?" * len(columns))
+            transaction.each(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({holders})", sums[table])
+
+
+if __name__ == "__main__":
+    main()
