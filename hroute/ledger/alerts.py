@@ -1,0 +1,187 @@
+"""Telling somebody: alerts wait in the ledger until they are sent, each once among all processes; quiet hours hold them.
+
+An alert is a closed set of keys: names and numbers, never text, never a user or a session. How a webhook is reached is
+a parameter, since only one module of hroute makes HTTP clients.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from hroute.ledger.store import Store, Transaction
+from hroute.terms.ids import uuid7
+
+KEYS: Final = frozenset(
+    (
+        "kind", "budget", "share", "spent_usd", "limit_usd", "period_start", "period_end", "provider", "rule", "model",
+        "metric", "rate_before", "rate_now", "requests", "cause", "false_alarms",
+    )
+)  # fmt: skip
+"""All that an alert may say."""
+
+TRIES: Final = 4
+"""How often an alert is sent before it is given up; the pauses between double."""
+
+TIMEOUT: Final = 5.0
+"""Seconds that a webhook or a command may take."""
+
+_TAKEN: Final = 60_000  # milliseconds for which a sender has an alert before another may take it
+_PAUSE: Final = 5_000  # milliseconds before the second try
+
+log: Final = logging.getLogger("hroute.alerts")
+
+Post = Callable[[str, bytes, Mapping[str, str], float], int]
+"""POST a body with headers to an address within a time; gives the status. Raises what it likes where that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Nobody is disturbed from `start` to `end` ("22:00", "07:00") in `zone`."""
+
+    start: str
+    end: str
+    zone: str = "UTC"
+
+    def holds(self, now: int) -> bool:
+        """Whether it is quiet at an instant (milliseconds since 1970)."""
+        clock = datetime.fromtimestamp(now / 1000, ZoneInfo(self.zone)).strftime("%H:%M")
+        if self.start <= self.end:
+            return self.start <= clock < self.end
+        return clock >= self.start or clock < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Who is told. `webhook` and `slack` are addresses, `secret` signs what a webhook gets, `command` is a program and its
+    arguments."""
+
+    log: bool = True
+    webhook: str | None = None
+    slack: str | None = None
+    secret: bytes | None = None
+    command: tuple[str, ...] = ()
+    quiet: Quiet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    id: str
+    ts: int
+    tries: int
+    payload: Mapping[str, Any]
+
+
+def add(transaction: Transaction, payload: Mapping[str, Any], now: int) -> None:
+    """Leave an alert to be sent. Raises ValueError for a key that an alert may not have."""
+    unknown = set(payload) - KEYS
+    if unknown:
+        raise ValueError(f"an alert has no key {', '.join(sorted(unknown))}")
+    transaction.run(
+        "INSERT INTO alert (id, ts, payload, state, owner, until, tries) VALUES (?, ?, ?, 'pending', '', 0, 0)",
+        (uuid7(now), now, json.dumps(dict(payload))),
+    )
+
+
+def send(store: Store, channels: Channels, post: Post, owner: str, *, now: int | None = None) -> int:
+    """Send what waits, one message for all of it; gives how many alerts were sent. Where a channel fails they wait again,
+    and are given up, loudly, after `TRIES`."""
+    instant = int(time.time() * 1000) if now is None else now
+    if channels.quiet is not None and channels.quiet.holds(instant):
+        return 0
+    with store.write(2.0) as transaction:
+        found = _take(transaction, owner, instant)
+    if not found:
+        return 0
+    failed = _tell(channels, post, found)
+    with store.write(2.0) as transaction:
+        for alert in found:
+            _end(transaction, alert, failed, instant)
+    if failed:
+        given_up = sum(alert.tries + 1 >= TRIES for alert in found)
+        log.error("alerts could not be sent by %s; %d are given up", ", ".join(failed), given_up)
+        return 0
+    return len(found)
+
+
+def text(payload: Mapping[str, Any]) -> str:
+    """One line for a person."""
+    if payload.get("kind") == "budget":
+        return (
+            f"budget {payload['budget']}: {payload['share']:.0%} reached, "
+            f"${payload['spent_usd']:.2f} of ${payload['limit_usd']:.2f}"
+        )
+    return ", ".join(f"{key} {value}" for key, value in payload.items())
+
+
+def signature(secret: bytes, body: bytes, now: int) -> str:
+    """What a receiver checks: `t=SECONDS,v1=HMAC-SHA256 of "SECONDS.BODY"`."""
+    stamp = str(now // 1000)
+    return f"t={stamp},v1={hmac.new(secret, stamp.encode() + b'.' + body, 'sha256').hexdigest()}"
+
+
+def _take(transaction: Transaction, owner: str, now: int) -> list[Alert]:
+    """What is due, for this sender alone: also what another took and never told of."""
+    rows = transaction.run(
+        "SELECT id, ts, tries, payload FROM alert WHERE state IN ('pending', 'sending') AND until <= ? ORDER BY ts, id "
+        "LIMIT 100",
+        (now,),
+    )
+    for id, *_ in rows:
+        transaction.run(
+            "UPDATE alert SET state = 'sending', owner = ?, until = ? WHERE id = ?", (owner, now + _TAKEN, id)
+        )
+    return [Alert(id, ts, tries, json.loads(payload)) for id, ts, tries, payload in rows]
+
+
+def _end(transaction: Transaction, alert: Alert, failed: Sequence[str], now: int) -> None:
+    state = "sent" if not failed else "failed" if alert.tries + 1 >= TRIES else "pending"
+    until = now + _PAUSE * 2**alert.tries if state == "pending" else 0
+    transaction.run(
+        "UPDATE alert SET state = ?, tries = ?, until = ? WHERE id = ?", (state, alert.tries + 1, until, alert.id)
+    )
+
+
+def _tell(channels: Channels, post: Post, alerts: Sequence[Alert]) -> list[str]:
+    """Every channel once; gives the names of those that failed. The log was told at the first try."""
+    failed = []
+    if channels.log:
+        for alert in alerts:
+            if alert.tries == 0:
+                log.warning("%s", text(alert.payload))
+    body = json.dumps({"alerts": [dict(alert.payload) for alert in alerts]}).encode()
+    lines = "\n".join(text(alert.payload) for alert in alerts)
+    if channels.webhook and not _post(post, channels.webhook, body, channels.secret):
+        failed.append("webhook")
+    if channels.slack and not _post(post, channels.slack, json.dumps({"text": lines}).encode(), None):
+        failed.append("slack")
+    if channels.command and not _run(channels.command, body):
+        failed.append("command")
+    return failed
+
+
+def _post(post: Post, url: str, body: bytes, secret: bytes | None) -> bool:
+    headers = {"content-type": "application/json"}
+    if secret is not None:
+        headers["x-hroute-signature"] = signature(secret, body, int(time.time() * 1000))
+    try:
+        return 200 <= post(url, body, headers, TIMEOUT) < 300
+    except Exception:  # an address may hold a secret: what it says is not repeated
+        return False
+
+
+def _run(command: Sequence[str], body: bytes) -> bool:
+    try:
+        return (
+            subprocess.run(list(command), input=body, timeout=TIMEOUT, capture_output=True, check=False).returncode == 0
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
