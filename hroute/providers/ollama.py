@@ -1,11 +1,12 @@
 """Ollama through its own SDK: native chat, with a context window that the request fits into on every call.
 
-Ollama loads a model with the context that a call asks for, drops the oldest text where that is too small, and loads
-again where it changes. So `num_ctx` is sent always, large enough, in buckets, and what does not fit is not sent.
+Left to itself Ollama drops what does not fit and answers from the rest. So `num_ctx` is sent always (`ollama_window`), a
+server that knows how is told not to cut, and one that cut all the same has given no answer.
 """
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,14 +16,15 @@ from typing import Any, Final
 
 from hroute.errors import UsageError
 from hroute.providers import http_failures, transport
+from hroute.providers.ollama_window import Loaded, Model, context_for, model_of
 from hroute.providers.outcomes import Row, failure, outcome_of
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.stainless import ended, heard, with_params
 from hroute.providers.timer import Timer, timed
-from hroute.terms.message import Done, Event, Reply, Request, Text, Thinking, ToolResult, ToolUse, Unread
+from hroute.terms.message import Done, Event, Reply, Request
 from hroute.terms.outcome import Failure, Outcome
 from hroute.wire import ollama as wire
-from hroute.wire.fields import Malformed, VendorFault, dumps
+from hroute.wire.fields import Malformed, VendorFault
 
 ROWS: Final = (
     Row(Outcome.CAPACITY, 503, words=("busy", "pending requests", "queue")),
@@ -37,56 +39,15 @@ EXCEPTIONS: Final = {
     "ConnectionError": Outcome.TRANSPORT,
 }
 
+LOADED: Final = Loaded()
+"""What is loaded where, for all plugins of this process."""
+
+BELIEVED: Final = 60.0
+"""Seconds for which a model is what /api/show said that it is."""
+
 PARAMS: Final = frozenset(
     {"temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "stop", "num_ctx", "effort", "thinking", "keep_alive", "logprobs"}
 )  # fmt: skip
-
-BUCKETS: Final = (2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
-"""Sizes of context in tokens. Few, so that a model is seldom loaded again for a longer prompt."""
-
-_BYTES_PER_TOKEN: Final = (
-    3.0  # English has four, Chinese three, code between: too many tokens are reckoned, never too few
-)
-_HEADROOM: Final = 1.1
-_UNREAD_TOKENS: Final = 1500
-_LEAST_OUTPUT: Final = 256
-
-
-def context_for(request: Request, window: int | None, fixed: int | None = None) -> tuple[int, int | None]:
-    """(`num_ctx`, output limit) for `request`. `window` is the model's, `fixed` one that the policy prescribes.
-
-    Raises ProviderError (capability) where prompt and a short answer do not fit.
-    """
-    prompt = int(_estimate(request) * _HEADROOM)
-    most = min(window or BUCKETS[-1], fixed or BUCKETS[-1])
-    output = min(request.max_tokens or _LEAST_OUTPUT, most - prompt)
-    if output < min(_LEAST_OUTPUT, request.max_tokens or _LEAST_OUTPUT):
-        said = f"about {prompt + _LEAST_OUTPUT} tokens are needed, {most} fit"
-        raise ProviderError(Failure(Outcome.CAPABILITY, said, code="context"))
-    if fixed is not None:
-        return most, output if request.max_tokens else None
-    bucket = next((size for size in BUCKETS if size >= prompt + output), most)
-    return min(bucket, most), output if request.max_tokens else None
-
-
-def _estimate(request: Request) -> float:
-    """Tokens of everything that is sent, reckoned from bytes on the high side."""
-    texts = [request.system, *(name + text for name, text in request.files)]
-    texts += [dumps([t.name, t.description, dict(t.schema)]) for t in request.tools]
-    unread = 0
-    for message in request.messages:
-        for part in message.parts:
-            match part:
-                case Text(text=text) | Thinking(text=text):
-                    texts.append(text)
-                case ToolUse():
-                    texts.append(dumps(dict(part.input)))
-                case ToolResult():
-                    texts.append(part.content)
-                case Unread():
-                    unread += _UNREAD_TOKENS
-    frames = 8 * (len(request.messages) + len(request.files) + 1)
-    return sum(len(t.encode("utf-8", "surrogatepass")) for t in texts) / _BYTES_PER_TOKEN + unread + frames
 
 
 class OllamaPlugin:
@@ -99,6 +60,7 @@ class OllamaPlugin:
 
     def __init__(self) -> None:
         self._clients: dict[object, Any] = {}
+        self._models: dict[object, tuple[Model, float]] = {}
         self._aclients: weakref.WeakKeyDictionary[Any, dict[object, Any]] = weakref.WeakKeyDictionary()
 
     def warm(self) -> None:
@@ -111,30 +73,33 @@ class OllamaPlugin:
         transport.warm("httpx")
 
     def send(self, target: Target, request: Request, permit: Permit) -> Reply:
-        arguments = self._arguments(target, request, stream=False)
+        made = with_params(self.name, PARAMS, target, replace(request, stream=False))
         permit.spend(target.name)
         timer = Timer(target, stream=False)
         with _mapped(timer), timed(timer):
-            body = self._client(target).chat(**arguments).model_dump(exclude_none=True)
-            return _whole(wire.parse_reply(body), arguments)
+            client = self._client(target)
+            body = body_for(target, made, self._model(client, target))
+            return _whole(wire.parse_reply(client._request(dict, "POST", "/api/chat", json=body)), target, body)
 
     def stream(self, target: Target, request: Request, permit: Permit) -> Iterator[Event]:
-        arguments = self._arguments(target, request, stream=True)
+        made = with_params(self.name, PARAMS, target, replace(request, stream=True))
         permit.spend(target.name)
-        return self._stream(target, arguments)
+        return self._stream(target, made)
 
     async def asend(self, target: Target, request: Request, permit: Permit) -> Reply:
-        arguments = self._arguments(target, request, stream=False)
+        made = with_params(self.name, PARAMS, target, replace(request, stream=False))
         permit.spend(target.name)
         timer = Timer(target, stream=False)
         with _mapped(timer), timed(timer):
-            body = (await self._aclient(target).chat(**arguments)).model_dump(exclude_none=True)
-            return _whole(wire.parse_reply(body), arguments)
+            client = self._aclient(target)
+            body = body_for(target, made, await self._amodel(client, target))
+            answer = await client._request(dict, "POST", "/api/chat", json=body)
+            return _whole(wire.parse_reply(answer), target, body)
 
     def astream(self, target: Target, request: Request, permit: Permit) -> AsyncIterator[Event]:
-        arguments = self._arguments(target, request, stream=True)
+        made = with_params(self.name, PARAMS, target, replace(request, stream=True))
         permit.spend(target.name)
-        return self._astream(target, arguments)
+        return self._astream(target, made)
 
     def close(self) -> None:
         """Close the connections of the synchronous clients."""
@@ -146,38 +111,44 @@ class OllamaPlugin:
         for client in self._aclients.pop(_loop(), {}).values():
             await client._client.aclose()
 
-    def _stream(self, target: Target, arguments: dict[str, Any]) -> Iterator[Event]:
+    def _stream(self, target: Target, request: Request) -> Iterator[Event]:
         timer, reader = Timer(target, stream=True), wire.Reader()
         with _mapped(timer):
-            frames = iter(self._client(target).chat(**arguments))
+            with timed(timer):
+                client = self._client(target)
+                body = body_for(target, request, self._model(client, target))
+            frames = iter(client._request(dict, "POST", "/api/chat", json=body, stream=True))
             try:
                 while True:
                     with timed(timer):  # the SDK opens the connection at its first frame
                         frame = next(frames, None)
                     if frame is None:
                         break
-                    for event in reader.frame(frame.model_dump(exclude_none=True)):
+                    for event in reader.frame(frame):
                         heard(event, timer)
-                        yield _checked(event, arguments)
+                        yield _checked(event, target, body)
                         if isinstance(event, Done):
                             return
                 yield from ended(reader.end())
             finally:
                 frames.close()
 
-    async def _astream(self, target: Target, arguments: dict[str, Any]) -> AsyncIterator[Event]:
+    async def _astream(self, target: Target, request: Request) -> AsyncIterator[Event]:
         timer, reader = Timer(target, stream=True), wire.Reader()
         with _mapped(timer):
-            frames = aiter(await self._aclient(target).chat(**arguments))
+            with timed(timer):
+                client = self._aclient(target)
+                body = body_for(target, request, await self._amodel(client, target))
+            frames = aiter(await client._request(dict, "POST", "/api/chat", json=body, stream=True))
             try:
                 while True:
                     with timed(timer):
                         frame = await anext(frames, None)
                     if frame is None:
                         break
-                    for event in reader.frame(frame.model_dump(exclude_none=True)):
+                    for event in reader.frame(frame):
                         heard(event, timer)
-                        yield _checked(event, arguments)
+                        yield _checked(event, target, body)
                         if isinstance(event, Done):
                             return
                 for event in ended(reader.end()):
@@ -185,12 +156,32 @@ class OllamaPlugin:
             finally:
                 await frames.aclose()
 
-    def _arguments(self, target: Target, request: Request, *, stream: bool) -> dict[str, Any]:
-        made = with_params(self.name, PARAMS, target, replace(request, stream=stream))
-        fixed = made.params.get("num_ctx")
-        window, output = context_for(made, target.context_window, fixed if isinstance(fixed, int) else None)
-        made = replace(made, params={**made.params, "num_ctx": window}, max_tokens=output)
-        return wire.emit_request(made, target.model)
+    def _model(self, client: Any, target: Target) -> Model:
+        """What the server says of the model, asked now and then."""
+        known = self._models.get(_key(target))
+        if known is None or known[1] < time.monotonic():
+            try:
+                shown = client._request(dict, "POST", "/api/show", json={"model": target.model})
+            except _unanswered():
+                shown = {}
+            known = self._learned(target, shown)
+        return known[0]
+
+    async def _amodel(self, client: Any, target: Target) -> Model:
+        """`_model` on an event loop."""
+        known = self._models.get(_key(target))
+        if known is None or known[1] < time.monotonic():
+            try:
+                shown = await client._request(dict, "POST", "/api/show", json={"model": target.model})
+            except _unanswered():
+                shown = {}
+            known = self._learned(target, shown)
+        return known[0]
+
+    def _learned(self, target: Target, shown: Mapping[str, Any]) -> tuple[Model, float]:
+        known = (model_of(shown), time.monotonic() + BELIEVED)
+        self._models[_key(target)] = known
+        return known
 
     def _client(self, target: Target) -> Any:
         key = _identity(target)
@@ -252,19 +243,51 @@ def _mapped(timer: Timer) -> Iterator[None]:
         raise ProviderError(OllamaPlugin.failure_of(error, timer.headers)) from None
 
 
-def _checked(event: Event, arguments: Mapping[str, Any]) -> Event:
+def body_for(target: Target, request: Request, model: Model | None = None) -> dict[str, Any]:
+    """The body of /api/chat for a request whose parameters fit. `model` is what the server says of the model.
+
+    Raises ProviderError where the request does not fit, or where the model of a provider that claims to be local is
+    served elsewhere (SEMANTICS 2.7).
+    """
+    model = model or Model()
+    if model.remote and target.local:
+        said = f"{target.model} is served by {model.remote}, and the policy says that it is local"
+        raise ProviderError(Failure(Outcome.CREDENTIAL, said, code="remote_model"))
+    fixed = request.params.get("num_ctx")
+    most = min((n for n in (target.context_window, model.context) if n is not None), default=None)
+    wanted = fixed if isinstance(fixed, int) else None
+    window, output = context_for(request, most, wanted, LOADED.window(_key(target)))
+    made = replace(request, params={**request.params, "num_ctx": window}, max_tokens=output)
+    return {**wire.emit_request(made, target.model), "truncate": False, "shift": False}
+
+
+def _checked(event: Event, target: Target, body: Mapping[str, Any]) -> Event:
     if isinstance(event, Done):
-        _whole(event.reply, arguments)
+        _whole(event.reply, target, body)
     return event
 
 
-def _whole(reply: Reply, arguments: Mapping[str, Any]) -> Reply:
-    """`reply`, where the model saw the whole prompt. A context filled to the brim by the prompt alone was cut."""
-    if reply.usage.input >= arguments["options"]["num_ctx"]:
+def _whole(reply: Reply, target: Target, body: Mapping[str, Any]) -> Reply:
+    """`reply`, where the model saw the whole prompt. A context filled to the brim by the prompt alone was cut, by a server
+    that does not know `truncate`."""
+    window = body["options"]["num_ctx"]
+    if reply.usage.input >= window:
         raise ProviderError(
             Failure(Outcome.CAPABILITY, "the prompt did not fit and was cut by the server", code="context")
         )
+    LOADED.note(_key(target), window, body.get("keep_alive"))
     return reply
+
+
+def _unanswered() -> tuple[type[Exception], ...]:
+    """A server that does not know /api/show, or not this model: what comes of the call itself is told then."""
+    import ollama
+
+    return (ollama.ResponseError, ValueError, TypeError)
+
+
+def _key(target: Target) -> object:
+    return (target.base_url, target.model)
 
 
 def _identity(target: Target) -> object:

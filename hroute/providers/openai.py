@@ -86,7 +86,7 @@ class OpenAIPlugin(StainlessPlugin):
         return client.chat.completions
 
     def body(self, target: Target, request: Request) -> dict[str, Any]:
-        return wire.emit_request(request, target.model, limit_key=_limit_key(target))
+        return wire.emit_request(request, target.model, limit_key=limit_key(target))
 
     def parse(self, body: Any) -> Reply:
         return wire.parse_reply(body)
@@ -95,7 +95,7 @@ class OpenAIPlugin(StainlessPlugin):
         return openai_chat_stream.Reader()
 
 
-def _limit_key(target: Target) -> str:
+def limit_key(target: Target) -> str:
     """What the server calls the limit on output tokens: the vendor's newer models refuse its older name."""
     if "limit_key" in target.options:
         return str(target.options["limit_key"])

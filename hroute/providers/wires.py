@@ -97,18 +97,8 @@ def fault(wire: Wire, error: Exception) -> Failure:
     return Failure(Outcome.SERVER, "the reply is not what the vendor's wire prescribes", code="malformed")
 
 
-def _emit_ollama(target: Target, request: Request) -> dict[str, Any]:
-    fixed = request.params.get("num_ctx")
-    window, output = ollama_plugin.context_for(
-        request, target.context_window, fixed if isinstance(fixed, int) else None
-    )
-    made = replace(request, params={**request.params, "num_ctx": window}, max_tokens=output)
-    return ollama.emit_request(made, target.model)
-
-
 def _emit_chat(target: Target, request: Request) -> dict[str, Any]:
-    own = target.base_url in (None, openai_plugin.OWN_ADDRESS)
-    return openai_chat.emit_request(request, target.model, limit_key="max_completion_tokens" if own else "max_tokens")
+    return openai_chat.emit_request(request, target.model, limit_key=openai_plugin.limit_key(target))
 
 
 def _bearer(key: str) -> tuple[str, str]:
@@ -155,7 +145,7 @@ _OLLAMA: Final = Wire(
     "/api/chat",
     ollama_plugin.ROWS,
     ollama_plugin.PARAMS,
-    _emit_ollama,
+    ollama_plugin.body_for,
     ollama.Reader,
     ollama.parse_reply,
     _bearer,

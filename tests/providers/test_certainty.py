@@ -71,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         given = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.asked.append(given)
+        if self.path != "/api/show":
+            self.server.asked.append(given)
         plugin = "ollama" if self.path == "/api/chat" else "openai"
         data = json.dumps(body(plugin, self.server.tokens if given.get("logprobs") else None)).encode()
         self.send_response(200)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from hroute.providers.ollama import BUCKETS, OllamaPlugin, context_for
-from hroute.providers.protocol import ProviderError
+from hroute.providers.ollama import OllamaPlugin
+from hroute.providers.ollama_window import BUCKETS, Loaded, context_for
+from hroute.providers.protocol import ProviderError, Target
 from hroute.providers.testing import Leave, request
 from hroute.terms.message import Message, Request, Text, Unread
 from hroute.terms.outcome import Outcome
@@ -104,7 +109,7 @@ def test_a_prompt_that_the_server_cut_is_no_answer(
     stage: Served, plugin: OllamaPlugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server says how much it saw: a window that the prompt alone fills was too small after all."""
-    monkeypatch.setattr("hroute.providers.ollama._estimate", lambda _: 100.0)
+    monkeypatch.setattr("hroute.providers.ollama_window.estimate", lambda _: 100.0)
     fixed = replace(stage.target(), params={"num_ctx": 500})
     ways: list[Callable[[], Any]] = [
         lambda: plugin.send(fixed, words(3000, max_tokens=100), Leave("ollama")),
@@ -124,3 +129,127 @@ def test_the_time_to_load_the_model_is_told_apart(stage: Served, plugin: OllamaP
 def test_keep_alive_is_passed_on(stage: Served, plugin: OllamaPlugin) -> None:
     plugin.send(replace(stage.target(), params={"keep_alive": "10m"}), request(), Leave("ollama"))
     assert sent(stage)["keep_alive"] == "10m"
+
+
+def test_the_server_is_told_to_say_so_rather_than_to_cut(stage: Served, plugin: OllamaPlugin) -> None:
+    plugin.send(stage.target(), request(), Leave("ollama"))
+    assert (sent(stage)["truncate"], sent(stage)["shift"]) == (False, False)
+
+
+def test_a_server_that_says_that_it_does_not_fit_lacks_room(
+    stage: Served, plugin: OllamaPlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hroute.providers.ollama_window.estimate", lambda _: 100.0)
+    with pytest.raises(ProviderError) as caught:
+        plugin.send(stage.target(), words(9000, max_tokens=100), Leave("ollama"))
+    assert (caught.value.failure.outcome, caught.value.failure.status) == (Outcome.CAPABILITY, 400)
+
+
+def test_a_model_that_stays_loaded_keeps_its_window(stage: Served, plugin: OllamaPlugin) -> None:
+    at = replace(stage.target(), model="sticky")
+    for prompt, window in (
+        (words(900), 2048),
+        (words(3000), 8192),
+        (words(10), 8192),
+        (words(6000), 16384),
+        (words(9), 16384),
+    ):
+        plugin.send(at, replace(prompt, max_tokens=200), Leave("ollama"))
+        assert sent(stage)["options"]["num_ctx"] == window
+    plugin.send(replace(at, model="another"), request("hi", max_tokens=50), Leave("ollama"))
+    assert sent(stage)["options"]["num_ctx"] == 2048
+
+
+def test_a_window_that_could_not_be_loaded_is_not_kept(stage: Served, plugin: OllamaPlugin) -> None:
+    at = replace(stage.target(), model="large")
+    stage.fails("error", status=500, text="model requires more system memory (90 GiB) than is available")
+    with pytest.raises(ProviderError):
+        plugin.send(at, words(6000, max_tokens=200), Leave("ollama"))
+    stage.server.play.reset()
+    stage.says("ok")
+    stage.server.play.add((), replace=True)
+    plugin.send(at, request("hi", max_tokens=50), Leave("ollama"))
+    assert sent(stage)["options"]["num_ctx"] == 2048
+
+
+def test_what_is_loaded_is_forgotten_when_the_model_is_gone() -> None:
+    clock = [0.0]
+    loaded = Loaded(lambda: clock[0])
+    for keep_alive, later, window in ((None, 299.0, 8192), (None, 301.0, 0), ("10m", 599.0, 8192), (0, 0.1, 0), (-1, 1e9, 8192), ("-1", 1e9, 8192), ("1h", 3601.0, 0), ("soon", 301.0, 0)):  # fmt: skip
+        clock[0] = 0.0
+        loaded.note("m", 8192, keep_alive)
+        clock[0] = later
+        assert loaded.window("m") == window, (keep_alive, later)
+
+
+def test_the_model_s_own_window_is_the_limit_where_the_policy_names_none(stage: Served, plugin: OllamaPlugin) -> None:
+    """The sandbox says of every model that it was trained with 32,768 tokens."""
+    with pytest.raises(ProviderError) as caught:
+        plugin.send(replace(stage.target(), model="trained"), words(30_000, max_tokens=300), Leave("ollama"))
+    assert caught.value.failure.outcome is Outcome.CAPABILITY
+    assert stage.calls() == 0
+
+
+class Showing:
+    """An Ollama that says of its model what `shown` holds, and counts who asks."""
+
+    def __init__(self, shown: dict[str, Any], status: int = 200) -> None:
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                outer.asked.append(self.path)
+                answer = {
+                    "model": "m",
+                    "message": {"role": "assistant", "content": "hi"},
+                    "done": True,
+                    "eval_count": 1,
+                }
+                show = self.path.endswith("/api/show")
+                body = json.dumps(shown if show else answer).encode()
+                self.send_response(status if show else 200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def target(self, **more: Any) -> Target:
+        return Target("ollama", "m", f"http://127.0.0.1:{self.server.server_address[1]}", **more)
+
+
+@pytest.mark.parametrize("shown", [{"remote_host": "https://ollama.com:443"}, {"remote_model": "gpt-oss:120b"}])
+def test_a_model_that_is_served_elsewhere_is_never_asked_as_a_local_one(
+    shown: dict[str, Any], plugin: OllamaPlugin
+) -> None:
+    server = Showing(shown)
+    ways: list[Callable[[Target], Any]] = [
+        lambda at: plugin.send(at, request(), Leave("ollama")),
+        lambda at: list(plugin.stream(at, request(), Leave("ollama"))),
+        lambda at: asyncio.run(plugin.asend(at, request(), Leave("ollama"))),
+    ]
+    for way in ways:
+        with pytest.raises(ProviderError) as caught:
+            way(server.target(local=True))
+        assert caught.value.failure.outcome is Outcome.CREDENTIAL
+        assert "served by" in caught.value.failure.message
+    assert set(server.asked) == {"/api/show"}, "not a word of the prompt left"
+    assert plugin.send(server.target(), request(), Leave("ollama")).text == "hi", "who claims nothing may use it"
+    server.server.shutdown()
+
+
+@pytest.mark.parametrize(("shown", "status"), [({"error": "no such page"}, 404), ({"error": "x"}, 500), ([], 200)])
+def test_a_server_that_cannot_say_what_a_model_is_is_asked_all_the_same(
+    shown: Any, status: int, plugin: OllamaPlugin
+) -> None:
+    server = Showing(shown, status)
+    for _ in range(3):
+        assert plugin.send(server.target(local=True), request(), Leave("ollama")).text == "hi"
+    assert server.asked == ["/api/show", *["/api/chat"] * 3], "and not at every call"
+    server.server.shutdown()

@@ -123,13 +123,17 @@ class Play:
     def faults(self) -> tuple[Fault, ...]:
         return tuple(self._faults)
 
-    def call(self, provider: str, model: str, request: Request, *, window: int | None = None) -> Scene:
+    def call(
+        self, provider: str, model: str, request: Request, *, window: int | None = None, strict: bool = False
+    ) -> Scene:
         """What `provider` gives for `request`, to be sent to `model`. `window` is a context size the caller asks for
-        (Ollama's `num_ctx`): what does not fit is dropped without a word."""
+        (Ollama's `num_ctx`): what does not fit is dropped without a word, or rejected where the caller is `strict`."""
         with self._lock:
             met = _Met(provider, model, request)
             struck = {f.kind: (f, n) for i, f, n in self._strikes(met)}
             seen, lost = self._sight(request, struck, window)
+            if lost and strict:
+                struck[FaultKind.TOO_LONG] = (Fault(FaultKind.TOO_LONG), 1)
             reply = self._reply(_Met(provider, model, seen), struck, lost)
             pauses = tuple(self._pauses(provider, model, struck, window))
         return _scene(reply, tuple(f for f, _ in struck.values()), pauses, tokens(everything(seen)))

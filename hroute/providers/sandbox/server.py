@@ -156,7 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, door.count(request))
             return
         window = request.params.get("num_ctx")
-        scene = sandbox.play.call(provider, model, request, window=window if isinstance(window, int) else None)
+        strict = door.dialect == "ollama" and raw.get("truncate") is False
+        scene = sandbox.play.call(
+            provider, model, request, window=window if isinstance(window, int) else None, strict=strict
+        )
         sandbox.calls.add(door, provider, model, request, scene, self.headers, raw, self.path)
         sandbox.log(control.line(door, provider, model, scene))
         if scene.rejection is None and request.stream:
