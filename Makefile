@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.set-up
 POLICIES := routing-config.yaml $(sort $(wildcard examples/*/routing-config.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-slow plugin static format-check lint types contracts docs-check policies bench docs fmt lock clean FORCE
+.PHONY: help setup demo test check check-slow plugin static format-check lint types contracts docs-check policies bench eval docs fmt lock clean FORCE
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: $(STAMP) ## measure: matching, deciding, compiling, re-deciding a log (mi
 	@set -e; for module in $(basename $(notdir $(shell grep -l __main__ bench/*.py))); do \
 	  echo "== $$module"; $(BIN)/python -m bench.$$module; \
 	done
+
+eval: $(STAMP) ## measure the signals on labelled data beside the checkout (says so where there is none)
+	$(BIN)/python tools/eval.py
 
 docs: $(STAMP) ## write the generated pages anew
 	$(BIN)/python tools/generate_docs.py

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import groupby
+from itertools import groupby, pairwise
 from random import Random
 from typing import Final
 
@@ -102,7 +102,7 @@ def apgr(rows: Sequence[Labelled], which: int) -> float | None:
     if not curve or curve[-1].quality - curve[0].quality <= 1e-9:
         return None
     gap, area = curve[-1].quality - curve[0].quality, 0.0
-    for before, after in zip(curve, curve[1:], strict=False):
+    for before, after in pairwise(curve):
         area += (after.dear - before.dear) * (before.quality + after.quality - 2 * curve[0].quality) / 2
     return area / gap
 
@@ -113,7 +113,7 @@ def calls_for(rows: Sequence[Labelled], which: int, share: float) -> float | Non
     if not curve or curve[-1].quality - curve[0].quality <= 1e-9:
         return None
     wanted = curve[0].quality + share * (curve[-1].quality - curve[0].quality)
-    for before, after in zip(curve, curve[1:], strict=False):
+    for before, after in pairwise(curve):
         if after.quality >= wanted:
             rise = after.quality - before.quality
             return before.dear + (after.dear - before.dear) * ((wanted - before.quality) / rise if rise > 0 else 0.0)

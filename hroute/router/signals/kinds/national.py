@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from hroute.router.signals.kinds.detector import Candidate, Detector
 
 
 @cache
 def _valid(module: str) -> Callable[[str], bool]:
-    valid: Callable[[str], bool] = import_module(f"stdnum.{module}").is_valid
+    from stdnum import get_cc_module
+
+    found: Any = get_cc_module(*module.split("."))
+    valid: Callable[[str], bool] = found.is_valid
     return valid
 
 
@@ -71,7 +73,7 @@ NATIONAL: Final[tuple[Detector, ...]] = (
     _national(r"\d{6}[-+a]\d{3}", r"\d{6}-[1-8]\d{6}", _born),  # Korea
     _national(r"\d{13}|\d \d{2} \d{2} \d", r"[12] ?\d{2} ?[01]\d ?\d[\dab] ?\d{3} ?\d{3} ?\d{2}", _checked("fr.nir")),
     _national(r"\d{13}|\d \d{2} \d{2} \d", r"[1-8]\d{5}(?:19|20)\d{9}[\dx]", _checked("cn.ric")),
-    _national(r"\d{4}[ .-]\d{4}[ .-]\d{4}", r"\d{4}[ -]\d{4}[ -]\d{4}", _checked("in_.aadhaar")),
+    _national(r"\d{4}[ .-]\d{4}[ .-]\d{4}", r"\d{4}[ -]\d{4}[ -]\d{4}", _checked("in.aadhaar")),
     _national(r"[a-z]{5}\d{4}[a-z]", r"(?-i:[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z])", _pan),  # India
     _national(r"\d{2}\.\d{2}\.\d{2}-", r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", _checked("be.nn")),
     _national(r"\d{6}/\d{3}", r"\d{6}/\d{3,4}", _checked("cz.rc")),
