@@ -76,13 +76,12 @@ class Ledger:
         *,
         key_file: str | None = None,
         now: Callable[[], float] = time.time,
-        committed: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
+        self.told: Callable[[bool], None] | None = None
         self._opened = opened
         self._key_file = key_file
         self._now = now
-        self._committed = committed
         self._begin()
 
     def _begin(self) -> None:
@@ -97,7 +96,7 @@ class Ledger:
         self._troubled = 0.0
         self._learned: dict[tuple[str, str, float], tuple[float, tuple[int, int] | None]] = {}
         self._key: bytes | None = None
-        self._writer = Writer(self.store, self.settings.zone, tend=self._tend, committed=self._committed)
+        self._writer = Writer(self.store, self.settings.zone, tend=self._tend, committed=self._tell)
 
     def append(self, entry: Entry | Making) -> None:
         """Hand over what is to be written, or what will make it; the caller does not wait."""
@@ -165,6 +164,8 @@ class Ledger:
     def close(self, timeout: float = 5.0) -> bool:
         """`flush`, and close the store; the next `append` opens it again. False where something could not be written."""
         written = self._writer.close(timeout)
+        if self.told is not None and self._store is not None:
+            self.told(True)
         with self._opening:
             store, self._store = self._store, None
         if store is not None:
@@ -184,6 +185,11 @@ class Ledger:
                     self._store = self._opened()
                 store = self._store
         return store
+
+    def _tell(self) -> None:
+        """After a settlement was committed: a threshold may have been crossed. `told` sends what waits, elsewhere."""
+        if self.told is not None:
+            self.told(False)
 
     def _reserve(self, lease: Lease, started: Started, claims: Sequence[Claim], now: int) -> Taken | Denied:
         patience = PATIENCE if time.monotonic() - self._troubled > _AFTER_TROUBLE else 0.0
@@ -210,6 +216,7 @@ class Ledger:
             if self.settings.keep is not None:
                 retention.prune(transaction, now - int(self.settings.keep * 1000), most=500)
         self.store().tend()
+        self._tell()
 
     def _ask_output_tokens(self, rule: str, provider: str, share: float) -> tuple[int, int] | None:
         day = self._days.of(int((self._now() - _LEARNED_DAYS * 86_400) * 1000))
@@ -242,10 +249,9 @@ def at(
     settings: Settings = Settings(),
     *,
     key_file: str | None = None,
-    committed: Callable[[], None] | None = None,
 ) -> Ledger:
     """The ledger at a path or a PostgreSQL URL; nothing is opened yet."""
-    return Ledger(lambda: open_store(where, settings), settings, key_file=key_file, committed=committed)
+    return Ledger(lambda: open_store(where, settings), settings, key_file=key_file)
 
 
 def open_store(where: str, settings: Settings = Settings(), *, read_only: bool = False) -> Store:

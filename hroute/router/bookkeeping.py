@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from hroute.errors import LedgerError
+from hroute.ledger import alerts, place
 from hroute.ledger import ledger as ledgers
-from hroute.ledger import place
+from hroute.ledger.alerts import Channels, Quiet
 from hroute.ledger.ledger import Ledger, Settings
 from hroute.ledger.records import Entry
 from hroute.router import recording
 from hroute.router.recording import Ended
 from hroute.router.spending import Spending
 from hroute.schema.quantities import duration
+from hroute.terms import secret
 
 if TYPE_CHECKING:
     from hroute.errors import RequestError
@@ -153,7 +157,62 @@ def open_ledger(policy: Policy, environ: Mapping[str, str], where: str | None = 
         where = place.find(policy.ledger, environ, beside=os.path.dirname(policy.path))
     if where is None:
         return None
-    return ledgers.at(where, settings_of(policy), key_file=place.key_file(where, environ))
+    found = ledgers.at(where, settings_of(policy), key_file=place.key_file(where, environ))
+    if policy.budgets:
+        found.told = Telling(found, channels_of(policy, environ))
+    return found
+
+
+class Telling:
+    """Sends alerts on a thread of its own, once something was settled: a webhook may be slow, the ledger must not be.
+    Who is about to leave waits for it."""
+
+    def __init__(self, ledger: Ledger, channels: Channels) -> None:
+        self._ledger = ledger
+        self._channels = channels
+        self._busy = threading.Lock()
+
+    def __call__(self, leaving: bool) -> None:
+        if leaving:
+            if self._busy.acquire(timeout=alerts.TIMEOUT):
+                self._send()
+        elif self._busy.acquire(blocking=False):
+            threading.Thread(target=self._send, name="hroute-alerts", daemon=True).start()
+
+    def _send(self) -> None:
+        from hroute.providers.post import post
+
+        try:
+            alerts.send(self._ledger.store(), self._channels, post, self._ledger.owner)
+        except LedgerError as error:
+            complaints.error("alerts could not be read: %s", error.message)
+        except Exception as error:  # an alert that cannot be sent must stop nothing
+            complaints.error("alerts could not be sent: %s", type(error).__name__)
+        finally:
+            self._busy.release()
+
+
+def channels_of(policy: Policy, environ: Mapping[str, str]) -> Channels:
+    """Who is told, as `alerts:` of the policy says. A reference that is not set is said and left out."""
+    said = policy.alerts
+    quiet = said.get("quiet_hours")
+    return Channels(
+        log=said.get("log", True) is not False,
+        webhook=_address(said, "webhook", environ),
+        slack=_address(said, "slack", environ),
+        command=(command,) if isinstance(command := said.get("command", ()), str) else tuple(command),
+        quiet=Quiet(quiet["from"], quiet["to"], quiet.get("timezone") or "UTC") if isinstance(quiet, Mapping) else None,
+    )
+
+
+def _address(said: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> str | None:
+    written = said.get(name)
+    if not isinstance(written, str):
+        return None
+    found = secret.resolve(written, environ)
+    if found is None:
+        complaints.error("`alerts: %s` is not set: nobody is told by it", name)
+    return found
 
 
 def settings_of(policy: Policy) -> Settings:

@@ -453,3 +453,31 @@ def test_a_locked_file_stops_no_answer_and_costs_no_row(tmp_path: Path) -> None:
     with books.read() as view:
         assert view.run("SELECT spent, reserved FROM counter") == [(2 * COST, 0)]
     books.close()
+
+
+def test_a_crossing_reaches_the_webhook_that_the_policy_names_and_says_no_name_of_a_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posted: list[tuple[str, dict[str, Any]]] = []
+
+    def post(url: str, body: bytes, headers: Any, timeout: float) -> int:
+        posted.append((url, json.loads(body)))
+        return 200
+
+    monkeypatch.setattr("hroute.providers.post.post", post)
+    hooked = two(
+        budgets=(budget(COST, at=(Threshold(0.5, "alert"),), where={"user": ("alice",)}),),
+        alerts={"webhook": "env:HOOK", "log": False},
+    )
+    environ = {**KEYED, "HROUTE_LEDGER": str(tmp_path / "l.db"), "HOOK": "https://hooks.example.com/x"}
+    plugin = FakePlugin(otherwise=ANSWER)
+    asking = Client.from_policy(
+        policy=hooked, environ=environ, load=lambda _: plugin, facts=lambda _: plugin.capabilities, clock=plugin.clock
+    )
+    for _ in range(3):
+        asking.complete("hi", user="alice")
+    asking.close()
+    ((url, body),) = posted
+    assert url == "https://hooks.example.com/x"
+    assert [a["share"] for a in body["alerts"]] == [0.5]
+    assert "alice" not in json.dumps(body)
