@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from hroute.cli import exits, policies, streams
+from hroute.cli import client_keys, exits, policies, streams
 from hroute.cli.render.table import rows
 from hroute.errors import UsageError
 
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command("list", help=LIST_HELP)(list_)
     group.command("path", help=PATH_HELP)(path)
     group.command("remove", help=REMOVE_HELP)(remove)
+    client_keys.register(group)
     app.add_typer(group, name="keys")
 
 

@@ -69,7 +69,7 @@ def serve(
         for line in exports(f"http://{where}:{at}"):
             streams.line(line)
         return exits.DONE
-    _installed()
+    need_gateway()
     from hroute.gateway import server
 
     listener = server.bound(where, at)
@@ -99,31 +99,36 @@ def _as_asked(policy: Policy, observe: bool, baseline: str | None) -> Policy:
     policy = replace(policy, baseline=baseline or policy.baseline)
     if not observe and policy.mode != "observe":
         return policy
-    _installed()
+    need_gateway()
     from hroute.gateway.observing import watching
 
     return watching(policy)
 
 
 def _gateway(policy: Policy, host: str, port: int, sandbox: bool) -> Any:
+    from hroute.gateway.clients import Clients, path_of
     from hroute.gateway.gateway import Gateway
     from hroute.terms import locality
 
     loopback = host == "localhost" or locality.of_ip(host) == "machine"
-    if not loopback:
+    clients = Clients(path_of(os.environ))
+    if not clients.all() and not loopback:
         raise UsageError(
             f"`{host}` can be reached from other machines, and there are no client keys",
             help="hroute keys client add NAME makes one",
         )
     named = policy.gateway.get("hosts")
     hosts = frozenset(str(name).lower() for name in named) if isinstance(named, list | tuple) else frozenset()
-    return Gateway(_engine(policy, sandbox, None), hosts, loopback, os.environ, port)
+    return Gateway(_engine(policy, sandbox, None), hosts, loopback, os.environ, port, clients=clients)
 
 
 def _engine(policy: Policy, sandbox: bool, earlier: Engine | None) -> Engine:
-    """An engine; after `earlier` one it goes on with what is known about the providers."""
+    """An engine; after `earlier` one it goes on with what is known about the providers. What a client's key may spend in
+    a month is a budget like any other."""
+    from hroute.gateway.clients import Clients, path_of, with_budgets
     from hroute.router.client import engine_of
 
+    policy = with_budgets(policy, Clients(path_of(os.environ)).all())
     return engine_of(policy=policy, sandbox=sandbox, health=earlier.health if earlier else None)
 
 
@@ -170,7 +175,7 @@ def _announce(policy: Policy, url: str, as_json: bool, sandbox: bool) -> None:
         streams.line(f"{line}      undo: unset {variable}")
 
 
-def _installed() -> None:
+def need_gateway() -> None:
     """Raises UsageError where a package of the extra is missing."""
     missing = next((name for name in _PACKAGES if find_spec(name) is None), None)
     if missing is not None:

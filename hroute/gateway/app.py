@@ -45,7 +45,8 @@ class Application:
             await self.gateway.count(scope, receive, send)
         else:
             async with self.gateway.telling(Responder(send), dialect_of(path)):
-                self.gateway.admit(scope)
+                if path != "/healthz":
+                    self.gateway.admit(scope, page=True)
                 await self.pages(scope, receive, send)
 
 

@@ -8,13 +8,15 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any, Final
 
 from hroute.errors import HrouteError
 from hroute.gateway import access
 from hroute.gateway.access import Gone, Rejected
 from hroute.gateway.asked import Asked, headers_of, read
+from hroute.gateway.clients import Client, Clients, Rates, allowed, given_by, without_key
 from hroute.gateway.doors import MESSAGES, Door, dialect_of, vendor_of
 from hroute.gateway.exchange import Exchange
 from hroute.gateway.gates import Addresses, NotOurselves, OwnLogin, brings_login
@@ -54,6 +56,8 @@ class Gateway:
     environ: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
     facts: Callable[[str], Capabilities] = registry.facts
+    clients: Clients | None = None
+    rates: Rates = field(default_factory=Rates)
     forwarder: Forwarder = field(default_factory=Forwarder)
     instance: str = field(default_factory=lambda: secrets.token_hex(8))
     metrics: Metrics = field(default_factory=Metrics)
@@ -68,23 +72,23 @@ class Gateway:
         """One request that asks a model."""
         responder = Responder(send)
         async with self.telling(responder, door.dialect):
-            headers = self.admit(scope)
+            headers, client = self.admit(scope)
             if not self.observing:
                 access.check_media(headers)
             raw = await access.body_of(receive, headers)
             query = scope["query_string"].decode("latin-1")
             if self.observing:
                 by = RawAsked(scope["method"], scope["path"], query, headers, raw, door.vendor)
-                await _unless_gone(receive, self._observe(door, by, responder))
+                await _unless_gone(receive, self._observe(door, by, responder, client))
             else:
                 asked = await self._read(door, raw, headers, query)
-                await _unless_gone(receive, self._answer(asked, responder))
+                await _unless_gone(receive, self._answer(_of_client(asked, client), responder, client))
 
     async def pass_by(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request that asks no model, while observing: it goes where it went before."""
         responder = Responder(send)
         async with self.telling(responder, dialect_of(scope["path"])):
-            headers = self.admit(scope)
+            headers, _ = self.admit(scope)
             raw = await access.body_of(receive, headers)
             query, path = scope["query_string"].decode("latin-1"), scope["path"]
             by = RawAsked(scope["method"], path, query, headers, raw, vendor_of(path, headers))
@@ -94,7 +98,7 @@ class Gateway:
         """The tokens of a request, estimated here; nothing is sent."""
         responder = Responder(send)
         async with self.telling(responder, MESSAGES.dialect):
-            headers = self.admit(scope)
+            headers, _ = self.admit(scope)
             access.check_media(headers)
             asked = await self._read(MESSAGES, await access.body_of(receive, headers), headers, "")
             tokens = Extraction(self.engine.policy, asked.request, asked.given).ask("prompt_tokens")
@@ -106,7 +110,7 @@ class Gateway:
         policy = self.engine.policy
         return {"ready": True, "policy": policy.hash, "mode": policy.mode, "trouble": self.trouble or None}
 
-    def replace(self, engine: Engine) -> None:
+    def swap(self, engine: Engine) -> None:
         """Serve by `engine` from now on; requests under way keep the one that they began with."""
         self.engine, self.trouble = engine, ""
 
@@ -114,27 +118,42 @@ class Gateway:
         await self.forwarder.aclose()
         await self.engine.aclose()
 
-    def admit(self, scope: Scope) -> dict[str, str]:
-        """The headers of a request that may come in. Raises Rejected."""
+    def admit(self, scope: Scope, *, page: bool = False) -> tuple[dict[str, str], Client | None]:
+        """The headers of a request that may come in, without a key of ours, and whose key that was. Raises Rejected.
+
+        A `page` of ours costs nobody anything; off loopback it is for keys of administrators.
+        """
         headers = headers_of(scope["headers"])
         access.check(headers, self.hosts, loopback=self.loopback)
         if self.instance in headers.get(INSTANCE, ""):
             raise Rejected(Refusal(508, "hroute: this request has come back to the gateway that sent it", FINAL))
-        return headers
+        headers, key = without_key(headers)
+        client = self.clients.find(key) if key and self.clients is not None else None
+        if client is None and (key or not self.loopback):
+            raise Rejected(Refusal(401, "hroute: this key opens nothing here; hroute keys client add NAME makes one"))
+        if page:
+            if not self.loopback and client is not None and not client.admin:
+                raise Rejected(Refusal(403, "hroute: this page is for keys of administrators"))
+        elif client is not None and (seconds := self.rates.wait(client)) > 0:
+            wait = (("retry-after", str(ceil(seconds))),)
+            raise Rejected(Refusal(429, f"hroute: client {client.name} has used its requests of this minute", wait))
+        return headers, client
 
     async def _read(self, door: Door, raw: bytes, headers: dict[str, str], query: str) -> Asked:
         if len(raw) < _IN_A_THREAD:
             return read(door, raw, headers, query)
         return await asyncio.to_thread(read, door, raw, headers, query)
 
-    async def _answer(self, asked: Asked, responder: Responder) -> None:
+    async def _answer(self, asked: Asked, responder: Responder, client: Client | None) -> None:
         """By the policy."""
         engine = self.engine
 
         def begin() -> Run:
             steer = hinted(engine.policy, asked.model)
             streams = asked.request.stream
-            return engine.begin(asked.request, asked.given, stream=streams, steer=steer, gates=self._gates(asked))
+            return engine.begin(
+                asked.request, asked.given, stream=streams, steer=steer, gates=self._gates(asked, client)
+            )
 
         run = begin() if len(asked.raw) < _IN_A_THREAD else await asyncio.to_thread(begin)
         upstream = Upstream(
@@ -153,11 +172,11 @@ class Gateway:
             seconds, status = time.monotonic() - started, exchange.responder.status or 499
             self.metrics.ended(exchange.asked.door.dialect, exchange.run, status, seconds, answer)
 
-    async def _observe(self, door: Door, by: RawAsked, responder: Responder) -> None:
+    async def _observe(self, door: Door, by: RawAsked, responder: Responder, client: Client | None) -> None:
         """As before; what the policy says is written down. What it cannot read is passed on all the same."""
         engine = self.engine
         try:
-            asked = read(door, by.body, by.headers, by.query, by.path)
+            asked = _of_client(read(door, by.body, by.headers, by.query, by.path), client)
             place = before(engine.policy, door.vendor, asked.model, self.environ)
             run = engine.observe(asked.request, asked.given, place, stream=asked.request.stream)
         except Exception as error:
@@ -181,11 +200,13 @@ class Gateway:
         finally:
             raw.close()
 
-    def _gates(self, asked: Asked) -> tuple[Gate, ...]:
+    def _gates(self, asked: Asked, client: Client | None) -> tuple[Gate, ...]:
         """The filters of this request alone."""
         places = Addresses(self.facts, self.environ)
         brought = brings_login(asked.headers)
-        return OwnLogin(brought, asked.door.vendor, places), NotOurselves(self.port, self.hosts, places)
+        gates = (OwnLogin(brought, asked.door.vendor, places), NotOurselves(self.port, self.hosts, places))
+        narrowed = allowed(client, self.engine.policy) if client is not None else None
+        return gates if narrowed is None else (*gates, narrowed)
 
     def _standing(self, call: Call) -> Standing:
         """What the provider of `call` is to the client."""
@@ -209,6 +230,10 @@ class Gateway:
                 self.metrics.refused(dialect, refusal.status)
                 headers = (("content-type", "application/json"), *refusal.headers)
                 await responder.whole(refusal.status, headers, written(refusal.body(dialect)))
+
+
+def _of_client(asked: Asked, client: Client | None) -> Asked:
+    return asked if client is None else replace(asked, given=given_by(client, asked.given))
 
 
 def _refusal(error: Exception) -> Refusal:

@@ -126,6 +126,7 @@ class _Following:
         self._told = told
         self._stop = threading.Event()
         self._looking = threading.Lock()
+        self._limits = self._spending()
 
     def start(self) -> None:
         threading.Thread(target=self._follow, name="hroute-reload", daemon=True).start()
@@ -139,19 +140,37 @@ class _Following:
     def _follow(self) -> None:
         from hroute.router.reload import ticks
 
-        for _ in ticks(lambda: (self._reloader.path, *self._reloader.current.sources), self._stop):
+        for _ in ticks(self._files, self._stop):
             if self._stop.is_set():
                 return
             self._look()
+
+    def _files(self) -> tuple[str, ...]:
+        clients = self._gateway.clients
+        keys = (clients.path,) if clients is not None else ()
+        return (self._reloader.path, *self._reloader.current.sources, *keys)
+
+    def _spending(self) -> tuple[tuple[str, int | None], ...]:
+        """What the clients' keys may spend: a budget of the engine, so that a change makes a new one."""
+        clients = self._gateway.clients
+        try:
+            return tuple((c.name, c.monthly) for c in clients.all()) if clients is not None else ()
+        except UsageError as error:
+            self._gateway.trouble = error.message
+            return self._limits
 
     def _look(self) -> None:
         """Read again where something changed. Only one thread at a time looks."""
         with self._looking:
             event = self._reloader.refresh()
+            limits, before = self._spending(), self._limits
+            self._limits = limits
             if event is None:
+                if limits != before:
+                    self._gateway.swap(self._engine_of(self._reloader.current))
                 return
             if event.kind == "reloaded":
-                self._gateway.replace(self._engine_of(self._reloader.current))
+                self._gateway.swap(self._engine_of(self._reloader.current))
             else:
                 self._gateway.trouble = str(event)
             self._gateway.metrics.policy(self._gateway.engine.policy.hash, event.kind)

@@ -30,6 +30,7 @@ class Why(StrEnum):
     DOWN = "down"  # taken out for the question, or its errors breaker is open
     LIMIT = "limit"
     BUDGET = "budget"
+    CLIENT = "client"  # the key of the gateway's client does not open it
 
 
 REASON: Final[Mapping[Why, Reason]] = {
@@ -40,6 +41,7 @@ REASON: Final[Mapping[Why, Reason]] = {
     Why.DOWN: Reason.OUTAGE,
     Why.LIMIT: Reason.CAPACITY,
     Why.BUDGET: Reason.BUDGET,
+    Why.CLIENT: Reason.PINNED,
 }
 """Why the answer came from elsewhere, where the plan had left out the provider that the decision named."""
 
