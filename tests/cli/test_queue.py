@@ -173,7 +173,7 @@ def filled(folder: Path, count: int, *, rehearsal: bool = True) -> set[str]:
 
 
 def killed(folder: Path, kills: int, ids: set[str], *options: str, longest: float, **environ: str) -> None:
-    """Work the queue off and kill it at random moments, so often; what was done then is dropped, so that others follow."""
+    """Work the queue off and kill it at random moments, so often; where nothing is left, as many are added to `ids`."""
     rng = random.Random(len(ids))
     died = 0
     while died < kills:
