@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "batch": "Ask every line of a file; go on after whatever stopped it.",
     "queue": "Requests that nobody answered, kept to be asked again.",
     "dry-run": "Re-decide a log under the policy: where, and at what cost.",
+    "tune": "Say which threshold of the score pays on your outcomes, if any.",
     "logs": "What happened to each request; export and prune.",
     "costs": "What was spent: by provider, model, rule, intent, day.",
     "prices": "What a provider or a model costs, and who says so.",
