@@ -99,7 +99,7 @@ def patient(plan: Plan, terms: Terms, log: Log, health: Health, rule: AllOpen) -
     until = terms.clock.now() + terms.deadline
     patience = min(until, terms.clock.now() + rule.wait)
     end = yield from attempts(plan, terms, log)
-    while end is None and not log.attempts and all(s.why is not Why.LIMIT for s in log.skipped):
+    while end is None and not log.attempts and all(s.why not in (Why.LIMIT, Why.BUDGET) for s in log.skipped):
         bell = health.bell()
         breakers = [health.of(c.provider).breaker for c in plan.candidates]
         soon = [(seconds, n) for n, breaker in enumerate(breakers) if (seconds := breaker.seconds()) is not None]

@@ -129,7 +129,22 @@ def read_on_all_open(draft: Draft) -> str:
 def read_ledger(draft: Draft) -> dict[str, Any]:
     """`ledger:` as a mapping; a text alone is its path."""
     value = draft.get(("ledger",))
-    return {"path": value} if isinstance(value, str) else draft.mapping(("ledger",))
+    if isinstance(value, str):
+        return {"path": value}
+    zone = draft.text(("ledger", "timezone")) if draft.has(("ledger", "timezone")) else None
+    if zone and not _is_zone(zone):
+        draft.find("HR012", f"`{zone}` is not a time zone", ("ledger", "timezone"), help="a name such as Europe/Berlin")
+    return draft.mapping(("ledger",))
+
+
+def _is_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        return False
+    return True
 
 
 def read_log_text(draft: Draft) -> Literal["none", "redacted", "full"]:

@@ -482,3 +482,13 @@ def test_a_policy_with_anything_anywhere_gives_findings_or_a_policy_that_survive
         again, more, _ = load_text(dump(policy))
         assert again == policy, more
         assert again.hash == policy.hash
+
+
+def test_a_ledgers_time_zone_exists() -> None:
+    from hroute.schema.load import load_text
+
+    _, findings, _ = load_text("version: 1\nrouting_rules: []\nledger: {timezone: Europe/Berln, sync: full}\n")
+    assert [f.code for f in findings if f.level == "error"] == ["HR012"]
+    policy, _, _ = load_text("version: 1\nrouting_rules: []\nledger: {timezone: Europe/Berlin, sync: full}\n")
+    assert policy is not None
+    assert policy.ledger["sync"] == "full"
