@@ -75,7 +75,7 @@ def test_every_package_that_the_code_imports_is_declared() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     for extra in set(extras) - {"all", "dev"}:
         declared |= {MODULE_OF.get(name, name).replace("-", "_") for name in _names(extras[extra])}
-    behind = {"httpx", "httpx2", "referencing", "jsonschema_specifications"}  # the SDKs and jsonschema bring them
+    behind = {"httpx", "httpx2", "referencing", "jsonschema_specifications", "yarl"}  # SDKs, jsonschema, aiohttp
     foreign = {
         (module, path.relative_to(ROOT).as_posix())
         for path in (ROOT / "hroute").rglob("*.py")
