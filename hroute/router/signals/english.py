@@ -133,7 +133,8 @@ SMALLTALK_PATTERNS: Final = (
     r"\b(?:your|you) (?:name|age|birthday|birth|boss|hobby|hobbies|favou?rite [a-z]+|pets?|parents|family|maker|creator|job)\b",
     r"\bdo you (?:have|like|love|know|think|want|dream|sleep|eat|feel|get|believe)\b.{0,40}\b(?:pets?|jokes?|me|i'm|i am|hobbies|friends|feelings|family|name|bored|lonely|tired|you)\b",
     r"\b(?:tell|give|sing|know) (?:me )?(?:a|an|any|another|some|me a|good)?\b.{0,12}\b(?:jokes?|song|fun fact|riddle)\b|\bmake me laugh\b|\bsomething (?:funny|interesting)\b",
-    r"\b(?:thank(?:s| you)|thx|i appreciate|much appreciated|that(?:'s| is| was)(?: all| it| everything| great| what i needed| helpful)|that will be all|that would be all)\b",
+    r"^(?:(?:ok|okay|great|perfect|cool|good|well|alright|awesome|wonderful|no|that's great|sounds good|that will do|i am|i'm)[,.! ]*)*(?:then[,.! ]*)?(?:many )?(?:thank(?:s|ful)?\b|thx\b|i appreciate|much appreciated)[^?]*$",
+    r"\b(?:that(?:'s| is| was) (?:all|it|everything|great|what i needed|helpful)|that will be all|that would be all|i'm done|i am done)\b[^?]*$|\bcan ?not thank you enough\b",
     r"\b(?:good ?bye|bye|see you|talk to you later|have a (?:good|great|nice|wonderful)|nice (?:talking|chatting|meeting|to meet)|it was (?:nice|great|enjoyable|good) talking)\b",
     r"\bhow(?:'s| is| are) (?:everything|it|things|you|life|your day)\b",
     r"\bwhat (?:do|can|should) (?:people|i|we|you) (?:call|ask|do for)\b.{0,12}\b(?:you|me)?\b",
@@ -147,7 +148,7 @@ NOT_SMALLTALK: Final = (
 
 REASONING: Final = (
     # each group counts once, however often it occurs
-    r"\b(?:step[- ]by[- ]step|think (?:carefully|through|hard)|show your (?:work|reasoning)|reason(?:ing)? (?:about|through))\b",
+    r"\b(?:show your (?:work|reasoning)|reason(?:ing)? (?:about|through))\b",  # "think step by step" is said of anything
     r"\b(?:prove|proof|derive|derivation|theorem|lemma|induction|integral|differential equation|eigenvalues?|probability (?:that|of)|how many ways)\b",
     r"\b(?:design|architect(?:ure)?|devise|plan out|roadmap|strategy|migrat(?:e|ion))\b",
     r"\b(?:trade-?offs?|pros and cons|compare|contrast|versus|weigh|advantages and disadvantages|alternatives)\b",
@@ -178,5 +179,5 @@ QUESTIONS: Final = (
     r"\?\s*$",
 )
 PLAIN_QUESTIONS: Final = (
-    r"^(?:please )?(?:who|what|what's|when|where|which|why|how (?:much|many|old|far|long|tall|big|often|do|does|is|are|can)|is|are|do|does|did|can|could|will|was|were|has|have|define|name|list|translate|spell|convert)\b",
+    r"(?:^|[.:!?] )(?:please )?(?:who|what|what's|when|where|which|why|how (?:much|many|old|far|long|tall|big|often|do|does|is|are|can)|is|are|do|does|did|can|could|will|was|were|has|have|define|name|list|translate|spell|convert)\b",
 )

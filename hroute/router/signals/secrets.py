@@ -185,7 +185,7 @@ _FORMATS: Final[tuple[Detector, ...]] = (
     Detector("password", rf"""{_SHORT}["'`\])]{{0,2}}\s{{0,3}}{_OPERATOR}\s{{0,3}}["'`]([^"'`\n]{{6,64}})["'`]""", (_SHORT,), _listed_password),
     Detector("password", rf"""(?:{_NAME}|{_SHORT})[a-z0-9_.-]{{0,24}}["']?\s{{0,2}}(?::=|[:=])\s{{0,2}}([^\s"'`,;<>]{{6,64}})""", (rf"{_NAME}|{_SHORT}",), _bare_password),
     Detector("password", rf"""{_NAME}["'\])]{{0,3}}\s?(?:!==?|===?|\|\||\?\?|\bor\b|,|\bdefault\b)?\s?["'`]([^"'`\s]{{6,64}})["'`]""", (_NAME,), _listed_password),
-    Detector("password", rf"""\b(?:my|our|the|your|his|her|their)\s[\pL -]{{0,24}}?{_NAME}(?:\s(?:for|to|on|of)\s[\pL\pN. -]{{1,30}}?)?\s(?:is|was|=|:)\s["'`]?([^\s"'`]{{4,64}})""", (_NAME,), _spoken_password),
+    Detector("password", rf"""\b(?:my|our|the|your|his|her|their)\s{{1,3}}[\pL -]{{0,24}}?{_NAME}(?:\s{{1,3}}(?:for|to|on|of)\s{{1,3}}[\pL\pN. -]{{1,30}}?)?\s{{1,3}}(?:is|was|=|:)\s{{1,3}}["'`]?([^\s"'`]{{4,64}})""", (_NAME,), _spoken_password),
     Detector("password", r"""--?(?:password|passphrase|passwd|pw|pass|secret|token|api-key)[ =]["']?([^\s"'`,;<>]{6,64})""", (r"-(?:password|passphrase|passwd|pw|pass|secret|token|api-key)[ =]",), _argument),
     Detector("password", r"""(?:identified by|with (?:encrypted )?password|login password)\s["']([^"'`;\n]{4,64})["']""", (r"identified by|with (?:encrypted )?password|login password",), _quoted_password),
     Detector("password", r"""(?:identified by|with (?:encrypted )?password|login password)\s["']?([^\s"'`;]{4,64})""", (r"identified by|with (?:encrypted )?password|login password",), _argument),

@@ -54,7 +54,7 @@ def _card(found: Candidate) -> bool:
     cued = found.near(_CARD_CUES)
     if valid and cued:
         return True
-    groups = [len(group) for group in found.value.replace("-", " ").replace(".", " ").split(" ")]
+    groups = [len(group) for group in found.value.replace("-", " ").replace(".", " ").split()]
     in_format = groups in ([4, 4, 4, 4], [4, 6, 5], [4, 6, 4], [4, 4, 4, 4, 3])
     return cued and len(digits) >= 14 if not in_format else known or cued
 
@@ -96,7 +96,7 @@ def _spaced_ssn(found: Candidate) -> bool:
 
 IDENTITY: Final[tuple[Detector, ...]] = (
     Detector("iban", r"[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,3})?", (r"[a-z]{2}\d{2}",), _iban, _iban_alone),
-    Detector("payment_card", r"\d{13,19}|\d{4}[ .-]\d{4}[ .-]\d{4}[ .-]\d{4}(?:[ .-]\d{3})?|\d{4}[ .-]\d{6}[ .-]\d{4,5}", (r"\d{13}|\d{4}[ .-]\d{4}[ .-]\d{4}|\d{4}[ .-]\d{6}[ .-]\d{4}",), _card),
+    Detector("payment_card", r"\d{13,19}|\d{4}[ .-]{1,2}\d{4}[ .-]{1,2}\d{4}[ .-]{1,2}\d{4}(?:[ .-]\d{3})?|\d{4}[ .-]{1,2}\d{6}[ .-]{1,2}\d{4,5}", (r"\d{13}|\d{4}[ .-]{1,2}\d{4}[ .-]|\d{4}[ .-]{1,2}\d{6}",), _card),
     Detector("payment_card", r"\d(?:[ ._-]\d){12,18}", (r"(?:\d[ ._-]){9}",), _spaced_card),
     formatted("us_ssn", r"\d{3}-\d{2}-\d{4}", _ssn),
     formatted("us_ssn", r"\d{3}[ .]\d{2}[ .]\d{4}", _spaced_ssn),
