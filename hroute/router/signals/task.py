@@ -5,11 +5,10 @@ Absent where nothing says so.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from hroute.router.signals import english, english_code
-from hroute.terms.pattern import Regexp, compiled
+from hroute.terms.pattern import PatternSet, encode
 
 VERSION: Final = "task/2"
 _CODE_READ: Final = 200_000
@@ -40,6 +39,7 @@ _MARKS: Final = (
     r"(?m)^\s*(?:mov|ldr|push|pop|jmp|call)\s+\w+,",
 )
 
+_LINES: Final = PatternSet((*_PROOFS, *_MARKS), fold=False)
 _TASKS: Final = tuple(name for name, _, _ in english.TASKS)
 
 
@@ -50,9 +50,8 @@ def has_code(message: str) -> bool:
         return True
     if len(text) < 12 or not any(sign in text for sign in "(){};=<"):
         return False
-    data = text.encode("utf-8", "replace")
-    proofs, marks = _lines()
-    return any(line.search(data) for line in proofs) or sum(line.search(data) is not None for line in marks) >= 2
+    found = _LINES.hits(encode(text))
+    return any(line < len(_PROOFS) for line in found) or len(found) >= 2
 
 
 def task_type(said: frozenset[str], *, code: bool, code_files: bool, intents: frozenset[str]) -> str | None:
@@ -94,9 +93,3 @@ def code_task(said: frozenset[str], *, is_code: bool, message: str, files: int) 
 
 _OPEN_ENDS: Final = ('"""', "'''", ":", "{", "(", ",", "=", "->")
 _CODE_TASKS: Final = tuple(name for name, _, _ in english_code.CODE_TASKS)
-
-
-@lru_cache(maxsize=1)
-def _lines() -> tuple[tuple[Regexp, ...], tuple[Regexp, ...]]:
-    proofs, marks = (tuple(compiled(line, fold=False) for line in lines) for lines in (_PROOFS, _MARKS))
-    return proofs, marks
