@@ -80,7 +80,7 @@ def serve(
         listener,
         drain=_drain(loaded),
         reloader=_reloader(loaded, observe, baseline),
-        engine_of=lambda policy: _engine(policy, sandbox, gateway.engine),
+        engine_of=lambda policy: gateway.engine.under(_with_clients(policy)),
         told=_tell,
         ready=lambda: _announce(gateway.engine.policy, listening.url, as_json, sandbox),
     )
@@ -119,17 +119,20 @@ def _gateway(policy: Policy, host: str, port: int, sandbox: bool) -> Any:
         )
     named = policy.gateway.get("hosts")
     hosts = frozenset(str(name).lower() for name in named) if isinstance(named, list | tuple) else frozenset()
-    return Gateway(_engine(policy, sandbox, None), hosts, loopback, os.environ, port, clients=clients)
+    return Gateway(_engine(policy, sandbox), hosts, loopback, os.environ, port, clients=clients)
 
 
-def _engine(policy: Policy, sandbox: bool, earlier: Engine | None) -> Engine:
-    """An engine; after `earlier` one it goes on with what is known about the providers. What a client's key may spend in
-    a month is a budget like any other."""
-    from hroute.gateway.clients import Clients, path_of, with_budgets
+def _engine(policy: Policy, sandbox: bool) -> Engine:
     from hroute.router.client import engine_of
 
-    policy = with_budgets(policy, Clients(path_of(os.environ)).all())
-    return engine_of(policy=policy, sandbox=sandbox, health=earlier.health if earlier else None)
+    return engine_of(policy=_with_clients(policy), sandbox=sandbox)
+
+
+def _with_clients(policy: Policy) -> Policy:
+    """What a client's key may spend in a month is a budget like any other."""
+    from hroute.gateway.clients import Clients, path_of, with_budgets
+
+    return with_budgets(policy, Clients(path_of(os.environ)).all())
 
 
 def _reloader(policy: Policy, observe: bool, baseline: str | None) -> Any:

@@ -45,8 +45,7 @@ class Application:
             await self.gateway.count(scope, receive, send)
         else:
             async with self.gateway.telling(Responder(send), dialect_of(path)):
-                if path != "/healthz":
-                    self.gateway.admit(scope, page=True)
+                self.gateway.admit(scope, page=True, anybody=path == "/healthz")
                 await self.pages(scope, receive, send)
 
 

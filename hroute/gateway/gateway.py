@@ -21,6 +21,7 @@ from hroute.gateway.doors import MESSAGES, Door, dialect_of, vendor_of
 from hroute.gateway.exchange import Exchange
 from hroute.gateway.gates import Addresses, NotOurselves, OwnLogin, brings_login
 from hroute.gateway.hints import hinted
+from hroute.gateway.loops import Loops, account_of
 from hroute.gateway.metrics import Metrics
 from hroute.gateway.observing import PassingBy, RawAsked, as_it_is, before, raw_call
 from hroute.gateway.outgoing import INSTANCE, Standing, written
@@ -31,6 +32,7 @@ from hroute.providers import registry
 from hroute.providers.forward import Forwarder
 from hroute.providers.protocol import Capabilities, ProviderError
 from hroute.router import egress
+from hroute.router.answer import Answer
 from hroute.router.attempts import Call
 from hroute.router.engine import Engine, Run
 from hroute.router.plan import Gate
@@ -58,6 +60,7 @@ class Gateway:
     facts: Callable[[str], Capabilities] = registry.facts
     clients: Clients | None = None
     rates: Rates = field(default_factory=Rates)
+    loops: Loops = field(default_factory=Loops)
     forwarder: Forwarder = field(default_factory=Forwarder)
     instance: str = field(default_factory=lambda: secrets.token_hex(8))
     metrics: Metrics = field(default_factory=Metrics)
@@ -118,10 +121,10 @@ class Gateway:
         await self.forwarder.aclose()
         await self.engine.aclose()
 
-    def admit(self, scope: Scope, *, page: bool = False) -> tuple[dict[str, str], Client | None]:
+    def admit(self, scope: Scope, *, page: bool = False, anybody: bool = False) -> tuple[dict[str, str], Client | None]:
         """The headers of a request that may come in, without a key of ours, and whose key that was. Raises Rejected.
 
-        A `page` of ours costs nobody anything; off loopback it is for keys of administrators.
+        A `page` of ours costs nobody anything; off loopback it is for keys of administrators, unless `anybody` may see it.
         """
         headers = headers_of(scope["headers"])
         access.check(headers, self.hosts, loopback=self.loopback)
@@ -129,10 +132,10 @@ class Gateway:
             raise Rejected(Refusal(508, "hroute: this request has come back to the gateway that sent it", FINAL))
         headers, key = without_key(headers)
         client = self.clients.find(key) if key and self.clients is not None else None
-        if client is None and (key or not self.loopback):
+        if client is None and (key or not self.loopback) and not anybody:
             raise Rejected(Refusal(401, "hroute: this key opens nothing here; hroute keys client add NAME makes one"))
         if page:
-            if not self.loopback and client is not None and not client.admin:
+            if not self.loopback and client is not None and not client.admin and not anybody:
                 raise Rejected(Refusal(403, "hroute: this page is for keys of administrators"))
         elif client is not None and (seconds := self.rates.wait(client)) > 0:
             wait = (("retry-after", str(ceil(seconds))),)
@@ -149,7 +152,7 @@ class Gateway:
         engine = self.engine
 
         def begin() -> Run:
-            steer = hinted(engine.policy, asked.model)
+            steer = hinted(engine.policy, asked.model) or self.loops.staying(engine, asked)
             streams = asked.request.stream
             return engine.begin(
                 asked.request, asked.given, stream=streams, steer=steer, gates=self._gates(asked, client)
@@ -157,16 +160,24 @@ class Gateway:
 
         run = begin() if len(asked.raw) < _IN_A_THREAD else await asyncio.to_thread(begin)
         upstream = Upstream(
-            asked, self.forwarder, self.instance, engine.plugin, self._standing, raw_wire=engine.stand_in is None
+            asked,
+            self.forwarder,
+            self.instance,
+            engine.plugin,
+            lambda call: self._standing(asked, call),
+            raw_wire=engine.stand_in is None,
+            leave=lambda call: egress.permit(run.guard, call.candidate.provider, call.candidate.where),
         )
-        await self._go(Exchange(engine, run, asked, upstream, responder))
+        answer = await self._go(Exchange(engine, run, asked, upstream, responder))
+        self.loops.served(asked, engine.policy, answer)
 
-    async def _go(self, exchange: Exchange) -> None:
+    async def _go(self, exchange: Exchange) -> Answer:
         """The exchange to its end, counted."""
         started, answer = time.monotonic(), None
         self.metrics.under_way.inc()
         try:
             answer = await exchange.go()
+            return answer
         finally:
             self.metrics.under_way.dec()
             seconds, status = time.monotonic() - started, exchange.responder.status or 499
@@ -208,12 +219,16 @@ class Gateway:
         narrowed = allowed(client, self.engine.policy) if client is not None else None
         return gates if narrowed is None else (*gates, narrowed)
 
-    def _standing(self, call: Call) -> Standing:
-        """What the provider of `call` is to the client."""
+    def _standing(self, asked: Asked, call: Call) -> Standing:
+        """What the provider of `call` is to the client of `asked`."""
         provider = call.candidate.provider
         own_address = Addresses(self.facts, self.environ).is_vendors_own(provider)
         vendor = own_address or call.candidate.where == "machine" or provider.labels.get("vendor") == provider.plugin
-        return Standing(vendor, own_address)
+        known = self.loops.of(asked)
+        sealed = own_address or call.candidate.where == "machine"
+        if known is not None and known.accounts:
+            sealed = known.accounts <= {account_of(provider)}
+        return Standing(vendor, own_address, sealed)
 
     @asynccontextmanager
     async def telling(self, responder: Responder, dialect: Dialect) -> AsyncIterator[None]:

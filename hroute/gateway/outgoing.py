@@ -38,6 +38,7 @@ _PERSONAL: Final = ("metadata", "user", "safety_identifier", "client_metadata")
 """Keys of a body that name the client's account or person: for their own vendor only (SEMANTICS 3.10)."""
 _VENDORS: Final = frozenset({"thinking", "effort", "metadata", "service_tier", "previous_response_id"})
 """Parameters that mean something at the vendor alone for which they were written."""
+_SEALS: Final = ("thinking", "redacted_thinking")
 _LIMITS: Final[Mapping[Dialect, tuple[str, ...]]] = {
     "anthropic": ("max_tokens",),
     "openai_chat": ("max_completion_tokens", "max_tokens"),
@@ -137,17 +138,31 @@ def _changes(asked: Asked, call: Call, wire: Wire, standing: Standing) -> Iterat
         fields = wire.emit(call.target, made)
         left_alone = ("model", "messages", "input", "stream", "store", *_LIMITS[asked.door.dialect])
         yield from ((key, value) for key, value in fields.items() if key not in body and key not in left_alone)
-    if not standing.sealed and wire.dialect == "anthropic":
-        yield "messages", [_unsealed(message) for message in body["messages"]]
+    if not standing.sealed:
+        yield from _unsealed(body)
 
 
-def _unsealed(message: Json) -> Json:
-    """A message without reasoning that another account has sealed."""
-    content = message.get("content")
-    if message.get("role") != "assistant" or not isinstance(content, list):
-        return message
-    kept = [b for b in content if not (isinstance(b, Mapping) and b.get("type") in ("thinking", "redacted_thinking"))]
-    return message if len(kept) == len(content) else {**message, "content": kept}
+def _unsealed(body: Json) -> Iterator[tuple[str, Any]]:
+    """The conversation without reasoning that another account has sealed; nothing where there is none."""
+    for key in ("messages", "input"):
+        turns = body.get(key)
+        if not isinstance(turns, list):
+            continue
+        kept = [_open(turn) for turn in turns if not (isinstance(turn, Mapping) and turn.get("encrypted_content"))]
+        if kept != turns:
+            yield key, kept
+
+
+def _open(turn: Any) -> Any:
+    content = turn.get("content") if isinstance(turn, Mapping) else None
+    if not isinstance(content, list):
+        return turn
+    kept = [
+        b
+        for b in content
+        if not (isinstance(b, Mapping) and b.get("type") in _SEALS and (b.get("signature") or b.get("data")))
+    ]
+    return turn if len(kept) == len(content) else {**turn, "content": kept}
 
 
 def _translated(asked: Asked, call: Call, wire: Wire) -> tuple[bytes, tuple[str, ...]]:

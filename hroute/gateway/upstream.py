@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hroute.gateway.asked import Asked
-from hroute.gateway.outgoing import Outgoing, outgoing, resolved
+from hroute.gateway.outgoing import Outgoing, Standing, outgoing, resolved, written
 from hroute.gateway.passing import Passed, Told, events_of
 from hroute.providers import wires
-from hroute.providers.forward import Forwarder, Headers, RawReply
+from hroute.providers.forward import Forwarder, Headers, RawCall, RawReply
 from hroute.providers.outcomes import with_allowances
-from hroute.providers.protocol import Plugin, ProviderError
+from hroute.providers.protocol import Permit, Plugin, ProviderError
 from hroute.providers.wires import Wire
 from hroute.router.attempts import Call, Opened, Result
 from hroute.router.stream import failure_of, says_something
@@ -57,10 +57,11 @@ class Upstream:
     asked: Asked
     forwarder: Forwarder
     instance: str
-    plugins: Any
-    standing: Any
+    plugins: Callable[[Call], Plugin]
+    standing: Callable[[Call], Standing]
     raw_wire: bool = True
     transparent: bool = False
+    leave: Callable[[Call], Permit] | None = None
     seen: Seen = field(default_factory=Seen)
     _open: list[RawReply] = field(default_factory=list)
 
@@ -86,6 +87,8 @@ class Upstream:
 
     async def _by_wire(self, call: Call, wire: Wire) -> Result:
         call = replace(call, target=resolved(call.target, self.asked.model))
+        if wire.dialect == "ollama":
+            wire = await self._informed(wire, call)
         leaving = outgoing(self.asked, call, wire, self.standing(call), self.instance)
         self.seen.dropped = leaving.dropped
         raw = await self.forwarder.forward(call.target, leaving.call, call.permit)
@@ -95,6 +98,22 @@ class Upstream:
         if call.stream and not _in_one_piece(raw):
             return await self._opened(raw, leaving, wire)
         return await self._whole(raw, leaving, wire)
+
+    async def _informed(self, wire: Wire, call: Call) -> Wire:
+        """Ollama's wire with what the server says of the model: its window, and whether it really serves it itself. Raises
+        ProviderError where the model of a provider that claims to be local is served elsewhere."""
+        model = self.forwarder.models.of(call.target)
+        if model is None and self.leave is not None:
+            asking = RawCall(
+                "/api/show", (("content-type", "application/json"),), written({"model": call.target.model})
+            )
+            raw = await self.forwarder.forward(call.target, asking, self.leave(call))
+            try:
+                body = await raw.whole()
+            finally:
+                raw.close()
+            model = self.forwarder.models.learned(call.target, body if raw.status == 200 else b"{}")
+        return wires.with_model(wire, model)
 
     async def _rejected(self, raw: RawReply, leaving: Outgoing, wire: Wire) -> Failure:
         body = await raw.whole()

@@ -7,17 +7,22 @@ first words, then between any two pieces, and for the whole.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hroute.providers import transport
+from hroute.providers.ollama_window import Model, model_of
 from hroute.providers.protocol import Permit, ProviderError, Target
 from hroute.terms.outcome import Failure, Outcome
+from hroute.wire.fields import Malformed, loads
 
 LIMIT: Final = 64 << 20
 """Bytes of an answer in one piece that are read; more is a fault of the server."""
 
+_BELIEVED: Final = 60.0
+"""Seconds for which a server's word about a model counts."""
 _LINGER: Final = 0.2
 """Seconds in which a server may close an answer whose last word it has said."""
 
@@ -128,10 +133,33 @@ class RawReply:
         return failure_of(error)
 
 
-class Forwarder:
-    """Keeps the connections, one pool an address; belongs to one event loop."""
+class Models:
+    """What Ollama servers say of their models, believed for a while."""
 
     def __init__(self) -> None:
+        self._known: dict[tuple[str | None, str], tuple[Model, float]] = {}
+
+    def of(self, target: Target) -> Model | None:
+        """What is known of the model of `target`; None where it has to be asked for."""
+        known = self._known.get((target.base_url, target.model))
+        return known[0] if known is not None and known[1] > time.monotonic() else None
+
+    def learned(self, target: Target, shown: bytes) -> Model:
+        """Take note of an answer of /api/show."""
+        try:
+            told = loads(shown)
+        except Malformed:
+            told = None
+        model = model_of(told) if isinstance(told, Mapping) else Model()
+        self._known[target.base_url, target.model] = (model, time.monotonic() + _BELIEVED)
+        return model
+
+
+class Forwarder:
+    """Keeps the connections, one pool an address; belongs to one event loop. `models` is what it has learned of them."""
+
+    def __init__(self) -> None:
+        self.models = Models()
         self._sessions: dict[object, Any] = {}
         self._urls: dict[tuple[str, str], Any] = {}
 

@@ -14,6 +14,11 @@ OPTIONS: Final[Mapping[str, Any]] = {
             "enum": ["max_tokens", "max_completion_tokens"],
             "description": "The name by which the server knows the limit on output tokens. Without it OpenAI and Azure are told `max_completion_tokens`, everybody else `max_tokens`.",
         },
+        "responses": {
+            "title": "true or false",
+            "type": "boolean",
+            "description": "Whether the server also knows OpenAI's newer `/responses`, so that the gateway can pass such requests on as they are. OpenAI itself does; for everybody else the default is false.",
+        },
     },
 }
 """The JSON Schema of `options:` of `plugin: openai`."""

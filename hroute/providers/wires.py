@@ -9,6 +9,7 @@ from typing import Any, Final
 from hroute.providers import anthropic as anthropic_plugin
 from hroute.providers import ollama as ollama_plugin
 from hroute.providers import openai as openai_plugin
+from hroute.providers.ollama_window import Model
 from hroute.providers.outcomes import Row, failure, outcome_of
 from hroute.providers.protocol import ProviderError, Target
 from hroute.providers.stainless import Reader
@@ -73,6 +74,11 @@ def fitting(wire: Wire, target: Target, request: Request) -> tuple[Request, tupl
     dropped = tuple(name for name in params if name not in wire.params and name != "max_tokens")
     kept = {name: value for name, value in params.items() if name in wire.params}
     return replace(request, params=kept, max_tokens=asked if isinstance(asked, int) else None), dropped
+
+
+def with_model(wire: Wire, model: Model | None) -> Wire:
+    """Ollama's `wire` with what the server says of the model that is asked."""
+    return replace(wire, emit=lambda target, request: ollama_plugin.body_for(target, request, model))
 
 
 def rejection(wire: Wire, status: int, headers: Mapping[str, str], body: bytes) -> Failure:

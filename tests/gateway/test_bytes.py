@@ -184,3 +184,13 @@ def test_a_models_name_is_found_wherever_it_stands(
     if indent is None and not ascii_only:
         spelled = [json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass") for name in (old, new)]
         assert len(made) - len(raw) == len(spelled[1]) - len(spelled[0])
+
+
+def test_a_model_that_its_server_has_from_elsewhere_is_not_local(notary: Notary) -> None:
+    notary.answer = (200, JSON, b'{"remote_host": "https://ollama.com:443", "remote_model": "big"}')
+    with house(policy_of(notary.url)) as found:
+        answer = found.post("/v1/messages", message("a secret plan"), x_hroute_cost_center="llama")
+    assert answer.headers["x-hroute-provider"] == "claude"
+    shown = [seen for seen in notary.noted if seen.path.startswith("/llama")]
+    assert [seen.path for seen in shown] == ["/llama/api/show"]
+    assert b"secret plan" not in shown[0].body
