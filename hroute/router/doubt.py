@@ -16,8 +16,11 @@ from hroute.router.agree import disagreement, incomparable, opinion
 from hroute.router.answers import Unclear
 from hroute.router.attempts import Accepted, Broken, Doubted, Log, Result, Role, Step, Terms, one_call
 from hroute.router.canonical import Canonical
+from hroute.router.egress import Guard
 from hroute.router.judge import question, verdict
-from hroute.router.plan import Candidate, Plan, Skipped
+from hroute.router.plan import Candidate, Plan, Skipped, Surroundings, consider
+from hroute.router.run import needs
+from hroute.router.signals.extract import Extraction
 from hroute.router.validate import Demand
 from hroute.schema.policy import Provider, Rule, Validate
 from hroute.terms.message import Reply, Request
@@ -45,6 +48,21 @@ def reporting(request: Request, rule: Rule, provider: Provider, facts: Capabilit
     if not wanted or not facts.logprobs or not concerns(rule, provider):
         return request
     return replace(request, params={**request.params, "logprobs": True})
+
+
+def finder(
+    around: Surroundings, guard: Guard, request: Request, extraction: Extraction, rules: Validate
+) -> Callable[[str], Candidate | Skipped]:
+    """Providers outside the chain that confirm or judge, through the same filters as those in it. A judge calls no
+    tools, it only reads of them."""
+
+    def find(name: str) -> Candidate | Skipped:
+        wanted = needs(guard.policy, (name,), request, extraction)
+        if name == rules.judge and name != rules.agree_with:
+            wanted = replace(wanted, tools=False, hosted=frozenset())
+        return consider(guard.policy.providers[name], guard, wanted, around)
+
+    return find
 
 
 @dataclass(slots=True)

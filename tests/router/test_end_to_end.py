@@ -114,7 +114,7 @@ def test_a_caller_who_leaves_a_stream_hangs_up_on_the_vendor(server: SandboxServ
         next(stream)
         stream.close()
         assert [a.outcome for a in stream._run.log.attempts] == [Outcome.CANCELLED]
-        pool = client.engine._plugins["anthropic"]._clients  # type: ignore[attr-defined]
+        pool = client.engine._plugins.of("anthropic")._clients  # type: ignore[attr-defined]
         (sdk,) = pool.values()
         assert [c for c in sdk._client._transport._pool.connections if not c.is_idle()] == []
 
