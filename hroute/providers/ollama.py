@@ -17,7 +17,7 @@ from typing import Any, Final
 from hroute.errors import UsageError
 from hroute.providers import http_failures, transport
 from hroute.providers.ollama_window import Loaded, Model, context_for, model_of
-from hroute.providers.outcomes import Row, failure, outcome_of
+from hroute.providers.outcomes import Row, failure, outcome_of, rejected
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.stainless import ended, heard, with_params
 from hroute.providers.timer import Timer, timed
@@ -203,7 +203,7 @@ class OllamaPlugin:
         status = getattr(error, "status_code", None)
         if isinstance(status, int):
             known = status if status > 0 else None
-            return failure(outcome_of(ROWS, known, (), str(getattr(error, "error", ""))), known, (), headers)
+            return rejected(ROWS, known, (), str(getattr(error, "error", "")), headers)
         if isinstance(error, VendorFault):
             return failure(outcome_of(ROWS, error.status or None, (), error.type), error.status or None, (), {})
         if isinstance(error, Malformed):

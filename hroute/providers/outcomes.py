@@ -51,6 +51,18 @@ TOO_LONG: Final = (
 )  # fmt: skip
 """How vendors and local servers say that a prompt does not fit."""
 
+CONTEXT: Final = frozenset(
+    {
+        "context",
+        "too_long",
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "string_above_max_length",
+        "request_too_large",
+    }
+)
+"""Codes that say that the prompt does not fit; the first is ours, the second the sandbox's."""
+
 NO_CREDIT: Final = ("credit balance", "insufficient balance", "insufficient_quota", "exceeded your current quota", "billing hard limit")  # fmt: skip
 
 COMMON: Final = (
@@ -85,6 +97,17 @@ def told(body: object) -> tuple[tuple[str, ...], str]:
     codes = tuple(str(code) for code in (*narrow, error.get("code"), error.get("type")) if code)
     message = error.get("message")
     return codes, message if isinstance(message, str) else ""
+
+
+def rejected(
+    rows: Iterable[Row], status: int | None, codes: tuple[str, ...], message: str, headers: Mapping[str, str]
+) -> Failure:
+    """A vendor's error answer as a failure. One that says in words only that the prompt does not fit gets a code for it."""
+    outcome = outcome_of(rows, status, codes, message)
+    lowered = message.lower()
+    if outcome is Outcome.CAPABILITY and CONTEXT.isdisjoint(codes) and any(words in lowered for words in TOO_LONG):
+        codes = ("context", *codes)
+    return failure(outcome, status, codes, headers)
 
 
 def failure(outcome: Outcome, status: int | None, codes: tuple[str, ...], headers: Mapping[str, str]) -> Failure:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from hroute.providers import http_failures, transport
-from hroute.providers.outcomes import Row, failure, outcome_of, told, with_allowances
+from hroute.providers.outcomes import Row, failure, outcome_of, rejected, told, with_allowances
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.timer import Timer, timed
 from hroute.terms.message import Done, Event, Reply, Request, StopReason, TextDelta, ThinkingDelta, ToolUseDelta
@@ -204,8 +204,7 @@ class StainlessPlugin:
     def _of_status(self, error: BaseException, status: int) -> Failure:
         codes, message = told(getattr(error, "body", None))
         headers = getattr(getattr(error, "response", None), "headers", {})
-        outcome = outcome_of(self.rows, status, codes, message or str(getattr(error, "message", "")))
-        return failure(outcome, status, codes, headers)
+        return rejected(self.rows, status, codes, message or str(getattr(error, "message", "")), headers)
 
 
 def with_params(plugin: str, known: frozenset[str], target: Target, request: Request) -> Request:

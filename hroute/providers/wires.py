@@ -10,7 +10,7 @@ from hroute.providers import anthropic as anthropic_plugin
 from hroute.providers import ollama as ollama_plugin
 from hroute.providers import openai as openai_plugin
 from hroute.providers.ollama_window import Model
-from hroute.providers.outcomes import Row, failure, outcome_of
+from hroute.providers.outcomes import Row, failure, outcome_of, rejected, told
 from hroute.providers.protocol import ProviderError, Target
 from hroute.providers.stainless import Reader
 from hroute.terms.message import Reply, Request
@@ -25,7 +25,7 @@ from hroute.wire import (
     openai_responses_stream,
 )
 from hroute.wire.errors import Dialect
-from hroute.wire.fields import Json, Malformed, VendorFault, loads, word
+from hroute.wire.fields import Json, Malformed, VendorFault, loads
 
 ANTHROPIC_VERSION: Final = "2023-06-01"
 """The version of the API that is asked for where the client names none."""
@@ -84,15 +84,10 @@ def with_model(wire: Wire, model: Model | None) -> Wire:
 def rejection(wire: Wire, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     """What an answer other than 200 is to the router, by the vendor's table."""
     try:
-        told = loads(body)
+        codes, message = told(loads(body))
     except Malformed:
-        told = None
-    error = told.get("error", told) if isinstance(told, Mapping) else None
-    if isinstance(error, str):
-        error = {"message": error}
-    codes = tuple(str(error[key]) for key in ("code", "type") if error.get(key)) if isinstance(error, Mapping) else ()
-    message = word(error, "message") if isinstance(error, Mapping) else ""
-    return failure(outcome_of(wire.rows, status, codes, message), status, codes, headers)
+        codes, message = (), ""
+    return rejected(wire.rows, status, codes, message, headers)
 
 
 def fault(wire: Wire, error: Exception) -> Failure:

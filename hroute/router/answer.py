@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from hroute.errors import AllFailed, CallerFault, NoCredential, Refused, RequestError
+from hroute.providers.outcomes import CONTEXT
 from hroute.router.attempts import Attempt, Broken, End
 from hroute.router.decision import Decision
 from hroute.router.egress import Guard
@@ -26,7 +27,8 @@ class Answer:
 
     `routed_to` is what the decision named, `actual_provider` and `actual_model` what served; `escalation` says why they
     differ. `json` is the parsed value where JSON was asked for. `usage` and `cost` (nano-dollars, None unknown) count
-    every attempt. `reply` has the parts (tool calls, thinking) and the stop reason.
+    every attempt. `reply` has the parts (tool calls, thinking) and the stop reason. `would_refuse`: under a policy that only
+    observes, the rule or guarantee by which the request would have been refused.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Answer:
     reply: Reply
     json: Any = None
     skipped: tuple[Skipped, ...] = field(default=())
+    would_refuse: str | None = None
 
     @property
     def cost_usd(self) -> float | None:
@@ -50,7 +53,9 @@ class Answer:
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `hroute ask --json` promises."""
+        observed = {} if self.would_refuse is None else {"would_refuse": self.would_refuse}
         return {
+            **observed,
             "id": self.id,
             "text": self.text,
             "json": self.json,
@@ -150,8 +155,12 @@ def _verdict(
     if isinstance(end, Broken):
         told = f"the answer broke off after it had begun: {end.failure.message}"
         return AllFailed, told, "ask again: a broken answer is never continued by another model"
+    large = _too_large(attempts, skipped)
     if held and any("local" in (g.only or {}) or "local" in (g.never or {}) for g in guard.held()):
-        told = "the policy keeps this request on this machine, and no local provider answers"
+        told = "the policy keeps this request on this machine, and no local provider "
+        if large:
+            return Refused, f"{told}holds {large}", _SHORTER
+        told += "answers"
         return Refused, told, f"{_start(plan, attempts) or 'start a local provider that may serve it'}; {explain}"
     if held:
         return Refused, "a guarantee of the policy leaves nobody who could serve this request", explain
@@ -162,8 +171,23 @@ def _verdict(
         return NoCredential, told, _joined(_keys(skipped), rehearse)
     if isinstance(end, Failure) and end.outcome is Outcome.CALLER_FAULT:
         return CallerFault, f"{attempts[-1].provider} rejected the request itself: {end.message}", "mend the request"
+    if large:
+        return AllFailed, f"no provider of the chain holds {large}", _SHORTER
     told = "every provider that may serve this request failed"
     return AllFailed, told, _joined(_start(plan, attempts), _keys(skipped), explain)
+
+
+_SHORTER: Final = "shorten it, or name a provider with a larger `context_window` in `fallback`"
+
+
+def _too_large(attempts: Sequence[Attempt], skipped: Sequence[Skipped]) -> str:
+    """What nobody could hold ("about 9000 tokens"), where size is all that stood in the way; else nothing."""
+    left_out = [s.tokens for s in skipped if s.why is not Why.GUARANTEE]
+    failures = [a.failure for a in attempts]
+    if not (left_out or failures) or None in left_out or any(f is None or f.code not in CONTEXT for f in failures):
+        return ""
+    known = [tokens for tokens in left_out if tokens is not None]
+    return f"about {max(known)} tokens" if known else "a request of this size"
 
 
 def _as_outcome(skipped: Skipped) -> Outcome:

@@ -291,6 +291,7 @@ class Engine:
             reply=accepted.reply,
             json=accepted.json,
             skipped=run.skipped,
+            would_refuse=observing.refusal(run.decision, run.skipped) if observed else None,
         )
 
     def _decided(

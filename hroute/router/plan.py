@@ -62,13 +62,14 @@ class Spent:
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A provider that is not asked; `detail` says why in one line, `guarantee` names the one that forbids it, `budget`
-    the one that is spent."""
+    the one that is spent, `tokens` how many it cannot hold."""
 
     provider: str
     why: Why
     detail: str
     guarantee: str | None = None
     budget: Spent | None = None
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,10 @@ def consider(provider: Provider, guard: Guard, needs: Needs, around: Surrounding
     lack = _lack(provider, around.facts(provider), needs)
     if lack:
         return Skipped(provider.name, Why.CAPABILITY, lack)
+    window = provider.context_window
+    if window is not None and needs.tokens is not None and needs.tokens > window:
+        said = f"holds {window} tokens, about {needs.tokens} are needed"
+        return Skipped(provider.name, Why.CAPABILITY, said, tokens=needs.tokens)
     for gate in around.gates:
         refusal = gate.refuses(provider)
         if refusal is not None:
@@ -235,9 +240,6 @@ def _lack(provider: Provider, facts: Capabilities, needs: Needs) -> str | None:
         return "cannot read images"
     if any(dialect.partition("_")[0] != provider.plugin for dialect in needs.hosted):
         return "does not run a tool that the request brings from another vendor"
-    window = provider.context_window
-    if window is not None and needs.tokens is not None and needs.tokens > window:
-        return f"holds {window} tokens, about {needs.tokens} are needed"
     return None
 
 

@@ -19,6 +19,7 @@ from hroute.router.answer import Answer
 from hroute.router.attempts import Attempt
 from hroute.router.charges import charge
 from hroute.router.decision import Decision
+from hroute.router.observing import refusal
 from hroute.router.plan import Asking, Skipped
 from hroute.router.pricing import cost_of
 from hroute.router.signals.blocks import blocks
@@ -108,6 +109,7 @@ def _row(
     usage = sum((t.usage for t in tries), Usage())
     served = next((a for a in reversed(ended.attempts) if a.role == "answer"), None) if answer else None
     reason = answer.escalation if answer is not None else None
+    refused = refusal(decision, ended.skipped) if policy.mode == "observe" else None
     return RequestRow(
         id=_name(ended.asking.id),
         ts=ended.asking.ts,
@@ -116,7 +118,7 @@ def _row(
         rule=decision.rule.name,
         variant=decision.variant,
         mode=ended.mode,
-        routed_to=decision.route_to or "",
+        routed_to="" if refused else decision.route_to or "",
         provider=served.provider if served else "",
         model=_name(served.model) if served else "",
         escalation=str(reason) if reason else "",
@@ -139,7 +141,7 @@ def _row(
         ttft_ms=served.first_token_ms if served else None,
         usage=usage,
         cost=_total(tries),
-        would_cost=_would(policy, decision, usage, at) if policy.mode == "observe" else None,
+        would_cost=0 if refused else _would(policy, decision, usage, at) if policy.mode == "observe" else None,
         estimated=any(t.estimated for t in tries),
         prices=prices.PRICES_VERSION,
         tries=tries,

@@ -236,6 +236,37 @@ def test_a_window_that_is_too_small_is_told_before_anything_is_sent() -> None:
     assert "ollama" not in providers(answer)
 
 
+SMALL = POLICY.replace('model: "llama3.1:8b"', 'model: "llama3.1:8b", context_window: 2048').replace(
+    "fallback: claude_sonnet, validate: {attempts: 2, format: json}", "fallback: null"
+)
+
+
+def test_a_request_that_nobody_holds_is_told_by_its_size() -> None:
+    with pytest.raises(AllFailed, match=r"no provider of the chain holds about \d+ tokens") as caught:
+        client(policy=SMALL).complete("word " * 6000, task_type="classification")
+    assert caught.value.attempts == ()
+    assert "context_window" in (caught.value.help or "")
+    assert any("holds 2048 tokens" in line for line in caught.value.details)
+
+
+def test_a_request_that_may_not_leave_and_that_nobody_here_holds_is_told_by_its_size() -> None:
+    with pytest.raises(Refused, match=r"no local provider holds about \d+ tokens"):
+        client(policy=SMALL).complete(f"{CARD} " + "word " * 6000)
+
+
+def test_vendors_that_all_say_that_it_is_too_long_are_believed() -> None:
+    with pytest.raises(AllFailed, match="no provider of the chain holds a request of this size") as caught:
+        client({"kind": "too_long"}).complete("hello")
+    assert providers(caught.value) == ["claude_sonnet", "gpt4o"]
+
+
+def test_size_is_not_blamed_where_something_else_stood_in_the_way() -> None:
+    with pytest.raises(AllFailed, match="failed"):
+        client({"kind": "too_long", "provider": "claude_sonnet"}, {"kind": "down", "provider": "gpt4o"}).complete(
+            "hello"
+        )
+
+
 def test_observe_mode_serves_the_baseline_and_says_what_it_would_have_done() -> None:
     observed = POLICY.replace("version: 1", "version: 1\nmode: observe\nbaseline: gpt4o")
     answer = client(policy=observed).complete("hello", task_type="code")
