@@ -20,6 +20,7 @@ from hroute.schema.diagnostic import Diagnostic, Level
 
 if TYPE_CHECKING:
     from hroute.router.check import Checked
+    from hroute.router.probing import Probed
     from hroute.schema.policy import Policy
 
 Format = Literal["full", "concise", "json", "github"]
@@ -53,6 +54,10 @@ def check(
         bool, typer.Option("--resolved", help="Print the policy with every default filled in.")
     ] = False,
     scope: Annotated[bool, typer.Option("--scope", help="What is proved, and what no proof can see.")] = False,
+    online: Annotated[
+        bool,
+        typer.Option("--online", help="Ask each provider too: key, model, what Ollama has loaded. No prompt is sent."),
+    ] = False,
 ) -> int:
     """One question about the policy a call; without one, its findings."""
     if explain is not None:
@@ -63,7 +68,7 @@ def check(
     style: Format = "json" if as_json else format
     if watch:
         return _watch(path, style, deny_warnings)
-    verdict = judge(path)
+    verdict = judge(path, online=online)
     if tree or mermaid or resolved or scope:
         return _picture(verdict, mermaid=mermaid, tree=tree, resolved=resolved, as_json=style == "json")
     report(verdict, style)
@@ -82,13 +87,15 @@ class Verdict:
     ignored: int
     tests: Tests | None
     seconds: float
+    online: tuple[Probed, ...] | None = None
 
     def count(self, level: Level) -> int:
         return diagnostic.tally(self.findings)[level]
 
     def code(self, deny_warnings: bool = False) -> int:
         bad = self.count(Level.ERROR) or (deny_warnings and self.count(Level.WARNING))
-        return exits.NO if bad or (self.tests is not None and self.tests.failed) else exits.DONE
+        failed = self.tests is not None and self.tests.failed
+        return exits.NO if bad or failed or not all(one.ok for one in self.online or ()) else exits.DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,8 @@ class Tests:
     coverage: float
 
 
-def judge(path: str) -> Verdict:
-    """Check the file, and run the cases beside it where it can be loaded."""
+def judge(path: str, *, online: bool = False) -> Verdict:
+    """Check the file, run the cases beside it where it can be loaded, and ask its providers where that is wanted."""
     from hroute.router import check as engine
 
     start = time.perf_counter()
@@ -113,7 +120,14 @@ def judge(path: str) -> Verdict:
         tests = None if blocked or checked.policy is None else _tests(path, checked.policy)
     except PolicyError as broken:
         findings += broken.diagnostics
-    return Verdict(path, checked, findings, len(checked.kept), tests, time.perf_counter() - start)
+    asked = None if blocked or checked.policy is None or not online else _online(checked.policy)
+    return Verdict(path, checked, findings, len(checked.kept), tests, time.perf_counter() - start, asked)
+
+
+def _online(policy: Policy) -> tuple[Probed, ...]:
+    from hroute.router import probing
+
+    return tuple(probing.probe(policy, policies.in_use(policy), os.environ))
 
 
 def report(verdict: Verdict, style: Format) -> None:
@@ -134,6 +148,11 @@ def report(verdict: Verdict, style: Format) -> None:
             for finding in verdict.findings:
                 streams.line(diagnostic.full(finding, files, colour) + "\n")
             streams.line(_summary(verdict))
+    if verdict.online is not None and style != "json":
+        from hroute.cli.render import online
+
+        for line in ("online", *online.lines(verdict.online)):
+            (streams.line if style == "full" else streams.talk)(line)
 
 
 def _summary(verdict: Verdict) -> str:
@@ -179,6 +198,7 @@ def _as_json(verdict: Verdict) -> dict[str, object]:
         "vouched": _vouched(verdict),
         "proven": [{"guarantee": p.guarantee, "proven": p.proven, "reason": p.reason} for p in verdict.checked.proven],
         "tests": None if tests is None else {"passed": tests.cases - tests.failed, "failed": tests.failed},
+        **({} if verdict.online is None else {"online": [one.as_json() for one in verdict.online]}),
     }
 
 

@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hroute.cli import exits, policies, streams
+from hroute.cli.render import online as render
 from hroute.cli.render.table import rows
 from hroute.cli.render.text import visible
 from hroute.terms import locality, money, secret
 
 if TYPE_CHECKING:
+    from hroute.router.probing import Probed
     from hroute.schema.policy import Policy, Provider
 
-HELP = "List the providers of the policy: key, locality, breakers, price. Nothing is sent, and no key is ever shown."
+HELP = """List the providers of the policy: key, locality, breakers, price.
+
+Nothing is sent (save with --online), and no key is ever shown.
+"""
 
 _SEEN = "breakers: as the ledger's calls of the last 10 minutes leave them; a running server knows its own better"
 _UNSEEN = "breakers: not known, for they live in the process that calls, and no ledger is kept that could tell"
@@ -35,11 +40,18 @@ def register(app: typer.Typer) -> None:
 def status(
     policy: policies.PolicyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a provider.")] = False,
+    online: Annotated[
+        bool,
+        typer.Option("--online", help="Ask each provider too: key, model, what Ollama has loaded. No prompt is sent."),
+    ] = False,
 ) -> int:
     """Resolve what each provider names, show what is there and what is missing."""
     loaded = policies.load(policy)
     breakers, known = _breakers(loaded)
     found = [_facts(provider) | breakers[provider.name] for provider in policies.in_use(loaded)]
+    asked = _asked(loaded) if online else []
+    for facts, one in zip(found, asked, strict=False):
+        facts["online"] = one.as_json()
     if as_json:
         for facts in found:
             streams.emit("status", facts)
@@ -50,9 +62,18 @@ def status(
     table += [_row(facts) for facts in found]
     for line in rows(table, right=(7, 8)):
         streams.line(line)
+    if online:
+        for line in ("", "online", *render.lines(asked)):
+            streams.line(line)
     streams.talk(_SEEN if known else _UNSEEN)
     streams.talk(f"{loaded.path}, policy {loaded.hash[:7]}; prices in USD per million tokens")
     return exits.DONE
+
+
+def _asked(policy: Policy) -> list[Probed]:
+    from hroute.router import probing
+
+    return probing.probe(policy, policies.in_use(policy), os.environ)
 
 
 def _facts(provider: Provider) -> dict[str, Any]:

@@ -79,6 +79,15 @@ class AnthropicPlugin(StainlessPlugin):
         client._custom_headers = {}  # ANTHROPIC_CUSTOM_HEADERS: the environment adds nothing to a request
         return client
 
+    def listed(self, client: Any, target: Target) -> bool | None:
+        from anthropic import NotFoundError
+
+        try:
+            client.models.retrieve(target.model)
+        except NotFoundError:
+            return False if target.base_url == self.capabilities.default_base_url else None
+        return True
+
     def resource(self, client: Any) -> Any:
         return client.messages
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from hroute.providers.probe import Probe
 from hroute.providers.programs import process
 from hroute.providers.programs.claude import Claude
 from hroute.providers.programs.codex import Codex
@@ -66,6 +67,16 @@ class CommandPlugin:
     def astream(self, target: Target, request: Request, permit: Permit) -> AsyncIterator[Event]:
         permit.spend(target.name)
         return self._astream(target, request)
+
+    def probe(self, target: Target, permit: Permit) -> Probe:
+        """Whether the program is there; it is not run."""
+        permit.spend(target.name)
+        try:
+            _prepared(target, Request(()))
+            _program(target, self._environ.get("PATH"))
+        except ProviderError as error:
+            return Probe(0.0, error.failure)
+        return Probe(0.0)
 
     def _send(self, target: Target, request: Request) -> Reply:
         profile, made = _prepared(target, request)

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from hroute.errors import UsageError
 from hroute.providers import http_failures, transport
-from hroute.providers.ollama_window import Loaded, Model, context_for, model_of
+from hroute.providers.ollama_window import Loaded, Model, context_for, model_of, residence_of
 from hroute.providers.outcomes import Row, failure, outcome_of, rejected
+from hroute.providers.probe import Probe
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.stainless import ended, heard, with_params
 from hroute.providers.timer import Timer, timed
@@ -100,6 +101,28 @@ class OllamaPlugin:
         made = with_params(self.name, PARAMS, target, replace(request, stream=True))
         permit.spend(target.name)
         return self._astream(target, made)
+
+    def probe(self, target: Target, permit: Permit) -> Probe:
+        """Ask what the model is (/api/show), and how it lies in memory (/api/ps)."""
+        import ollama
+
+        permit.spend(target.name)
+        started, timer = time.perf_counter(), Timer(target, stream=False)
+        try:
+            with _mapped(timer), timed(timer):
+                client = self._client(target)
+                try:
+                    shown = client._request(dict, "POST", "/api/show", json={"model": target.model})
+                except ollama.ResponseError as error:
+                    if error.status_code != 404:
+                        raise
+                    return Probe((time.perf_counter() - started) * 1000, listed=False)
+                running = client._request(dict, "GET", "/api/ps")
+        except ProviderError as error:
+            return Probe((time.perf_counter() - started) * 1000, error.failure)
+        model, loaded = model_of(shown), residence_of(running, target.model)
+        took = (time.perf_counter() - started) * 1000
+        return Probe(took, listed=True, trained=model.context, loaded=loaded, remote=model.remote)
 
     def close(self) -> None:
         """Close the connections of the synchronous clients."""

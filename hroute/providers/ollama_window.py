@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hroute.providers.probe import Residence
 from hroute.providers.protocol import ProviderError
 from hroute.terms.message import Request, Text, Thinking, ToolResult, ToolUse, Unread
 from hroute.terms.outcome import Failure, Outcome
@@ -47,6 +48,17 @@ def model_of(shown: Mapping[str, Any]) -> Model:
     )
     context = next((n for n in lengths if isinstance(n, int) and n > 0), None)
     return Model(context, str(shown.get("remote_host") or shown.get("remote_model") or ""))
+
+
+def residence_of(running: Mapping[str, Any], model: str) -> Residence | None:
+    """How `model` lies in memory, in an answer of /api/ps; None where it is not loaded. `llama3` is `llama3:latest`."""
+    names = {model, f"{model}:latest"}
+    rows = running.get("models")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and names & {row.get("name"), row.get("model")}:
+            sizes = (row.get(key) for key in ("context_length", "size", "size_vram"))
+            return Residence(*(n if isinstance(n, int) and not isinstance(n, bool) else None for n in sizes))
+    return None
 
 
 def context_for(

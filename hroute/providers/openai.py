@@ -82,6 +82,17 @@ class OpenAIPlugin(StainlessPlugin):
         client._custom_headers = {}
         return client
 
+    def listed(self, client: Any, target: Target) -> bool | None:
+        from openai import NotFoundError
+
+        try:
+            if any(model.id == target.model for model in client.models.list().data):
+                return True
+            client.models.retrieve(target.model)  # a deployment, or a model of one's own, may be left out of the list
+        except NotFoundError:
+            return False if _vendor(target) else None  # others may serve what they do not list
+        return True
+
     def resource(self, client: Any) -> Any:
         return client.chat.completions
 
@@ -99,6 +110,10 @@ def limit_key(target: Target) -> str:
     """What the server calls the limit on output tokens: the vendor's newer models refuse its older name."""
     if "limit_key" in target.options:
         return str(target.options["limit_key"])
+    return "max_completion_tokens" if _vendor(target) else "max_tokens"
+
+
+def _vendor(target: Target) -> bool:
+    """Whether the address is OpenAI's own, or Azure's."""
     host = urlsplit(target.base_url or OWN_ADDRESS).hostname or ""
-    own = host == "api.openai.com" or host.endswith(".openai.azure.com")
-    return "max_completion_tokens" if own else "max_tokens"
+    return host == "api.openai.com" or host.endswith(".openai.azure.com")

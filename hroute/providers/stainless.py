@@ -6,6 +6,7 @@ The SDK authenticates, sends and maps errors to its classes; the body is ours an
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from hroute.providers import http_failures, transport
 from hroute.providers.outcomes import Row, failure, outcome_of, rejected, told, with_allowances
+from hroute.providers.probe import Probe
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.timer import Timer, timed
 from hroute.terms.message import Done, Event, Reply, Request, StopReason, TextDelta, ThinkingDelta, ToolUseDelta
@@ -72,6 +74,10 @@ class StainlessPlugin:
     def reader(self) -> Reader:
         raise NotImplementedError
 
+    def listed(self, client: Any, target: Target) -> bool | None:
+        """Whether the vendor knows the model; None where it does not say. Raises what the SDK raises."""
+        raise NotImplementedError
+
     # -- the protocol of a plugin --------------------------------------------------------------------------------------
 
     def send(self, target: Target, request: Request, permit: Permit) -> Reply:
@@ -101,6 +107,18 @@ class StainlessPlugin:
         arguments = self._arguments(target, request, stream=True)
         permit.spend(target.name)
         return self._astream(target, arguments)
+
+    def probe(self, target: Target, permit: Permit) -> Probe:
+        """Ask for the model, which costs nothing."""
+        permit.spend(target.name)
+        started = time.perf_counter()
+        found, failed = None, None
+        try:
+            with self._mapped(), timed(Timer(target, stream=False)):
+                found = self.listed(self._client(target), target)
+        except ProviderError as error:
+            failed = error.failure
+        return Probe((time.perf_counter() - started) * 1000, failed, found)
 
     def close(self) -> None:
         """Close the connections of the synchronous clients."""
