@@ -10,7 +10,7 @@ import orjson
 
 from hroute.errors import UsageError
 from hroute.gateway.doors import Door
-from hroute.terms.message import Request
+from hroute.terms.message import Request, Tool
 from hroute.terms.signal import SIGNALS, Value, coerce
 from hroute.wire.fields import Json, Malformed, inner, loads, mapping, word
 
@@ -21,6 +21,8 @@ PREFIX: Final = "x-hroute-"
 METADATA: Final = "hroute_"
 """Keys of OpenAI's `metadata` that name a signal begin so."""
 
+HOSTED: Final = "hosted_tools"
+"""The parameter under which tools travel that only their own vendor runs: the detectors read them, no other wire has it."""
 _SESSIONS: Final = ("x-claude-code-session-id", "session_id", "session-id", "x-session-id", "x-session-affinity", "conversation_id")  # fmt: skip
 """Headers in which known clients name their conversation, the surest first."""
 _GIVEN: Final = frozenset(SIGNALS) - {"message", "held_rule", "arrival_hour"}
@@ -69,10 +71,13 @@ def read(door: Door, raw: bytes, headers: Mapping[str, str], query: str = "", pa
     if not request.messages:
         raise Malformed("there is no message in it")
     beyond = {key: value for key, value in body.items() if key not in door.known}
-    request = replace(request, params={**beyond, **request.params})
+    tools, hosted = _tools(request)
+    if hosted:
+        beyond[HOSTED] = {tool.name: tool.schema for tool in hosted}
+    request = replace(request, tools=tools, params={**beyond, **request.params})
     given = {**_of_wire(body, headers), **said, **_of_headers(headers)}
     signals = {name: coerce(name, value) for name, value in given.items() if value is not None}
-    beyond_all = tuple(key for key in beyond if key not in door.partly)
+    beyond_all = tuple(key for key in beyond if key not in door.partly and key != HOSTED)
     return Asked(door, raw, body, body is whole, request, signals, beyond_all, headers, query, path or door.path)
 
 
@@ -92,6 +97,16 @@ def headers_of(raw: RawHeaders) -> dict[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         found[key] = f"{found[key]}, {text}" if key in found else text
     return found
+
+
+def _tools(request: Request) -> tuple[tuple[Tool, ...], tuple[Tool, ...]]:
+    """The tools that a provider has to take, and those of the vendor's own that stand beside them: a client that brings
+    tools of its own can go on without these."""
+    own = tuple(tool for tool in request.tools if not tool.hosted)
+    choice = str(request.params.get("tool_choice", ""))
+    if not own or choice.removeprefix("tool:") in {tool.name for tool in request.tools if tool.hosted}:
+        return request.tools, ()
+    return own, tuple(tool for tool in request.tools if tool.hosted)
 
 
 def _without_signals(body: Json) -> tuple[Json, dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from hroute.gateway.asked import PREFIX, Asked
+from hroute.gateway.asked import HOSTED, PREFIX, Asked
 from hroute.providers.forward import RawCall
 from hroute.providers.protocol import Target
 from hroute.providers.wires import Wire, fitting
@@ -171,8 +171,8 @@ def _translated(asked: Asked, call: Call, wire: Wire) -> tuple[bytes, tuple[str,
     foreign = tuple(name for name in asked.request.params if name in _VENDORS and name not in call.target.params)
     params = {name: value for name, value in request.params.items() if name not in foreign}
     fitted, dropped = fitting(wire, call.target, replace(request, params=params))
-    hosted = tuple(f"tools.{t.name}" for t in request.tools if t.hosted and t.hosted.partition(":")[0] != wire.dialect)
-    missing = [name for name in dropped if name not in asked.door.partly]
+    hosted = tuple(f"tools.{name}" for name in request.params.get(HOSTED, ()))
+    missing = [name for name in dropped if name not in asked.door.partly and name != HOSTED]
     return written(wire.emit(call.target, fitted)), (*foreign, *missing, *hosted)
 
 

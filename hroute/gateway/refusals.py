@@ -55,14 +55,13 @@ def refusal_of(error: HrouteError) -> Refusal:
         down = _down(error.skipped)
         return Refusal(503 if down else 403, _said(error), (*headers, *wait) if down else headers, code=code)
     status = _STATUS.get(last.outcome, 502)
-    if last.outcome is Outcome.CAPACITY:
-        status = last.status if last.status in (429, 529) else 503
-    elif last.outcome is Outcome.CAPABILITY:
+    if last.outcome is Outcome.CAPABILITY:
         status = _between(last, 400, 499, 400)
-    return Refusal(status, _said(error), (*headers, *wait) if status in (429, 503, 529) else headers, code=code)
+    return Refusal(status, _said(error), (*headers, *wait) if status == 503 else headers, code=code)
 
 
-_STATUS: Final = {Outcome.TIMEOUT: 504, Outcome.CREDENTIAL: 503, Outcome.TRANSPORT: 502, Outcome.SERVER: 502, Outcome.BAD_CONTENT: 502}  # fmt: skip
+_STATUS: Final = {Outcome.TIMEOUT: 504, Outcome.CREDENTIAL: 503, Outcome.CAPACITY: 503, Outcome.TRANSPORT: 502, Outcome.SERVER: 502, Outcome.BAD_CONTENT: 502}  # fmt: skip
+"""A vendor's 429 or 529 is a 503 here: Claude Code asks after both for minutes, whatever `x-should-retry` says."""
 
 
 def _marks(error: RequestError) -> Iterator[tuple[str, str]]:

@@ -196,3 +196,15 @@ def test_what_the_other_dialect_has_no_place_for_is_named(stage: tuple[House, Sa
     answer = house.post("/v1/messages", body, x_hroute_cost_center="gpt")
     assert answer.status_code == 200
     assert set(answer.headers["x-hroute-dropped"].split(", ")) == {"thinking", "metadata", "top_k", "context_management"}  # fmt: skip
+
+
+def test_tools_that_only_their_vendor_runs_are_left_out_elsewhere_and_named(stage: tuple[House, SandboxServer]) -> None:
+    house, sandbox = stage
+    tools = [*TOOLS["/v1/responses"], {"type": "web_search"}, {"type": "namespace", "name": "mcp", "tools": []}]
+    answer = house.post("/v1/responses", BODIES["/v1/responses"](tools=tools), x_hroute_cost_center="claude")
+    assert answer.headers["x-hroute-routed-to"] == "claude"
+    assert "x-hroute-provider" not in answer.headers
+    assert set(answer.headers["x-hroute-dropped"].split(", ")) == {"tools.web_search", "tools.mcp"}
+    assert [tool["name"] for tool in sandbox.calls.as_json()[-1]["body"]["tools"]] == ["get_weather", "get_time"]
+    alone = house.post("/v1/responses", BODIES["/v1/responses"](tools=tools[2:3]), x_hroute_cost_center="claude")
+    assert alone.headers["x-hroute-provider"] == "gpt"
