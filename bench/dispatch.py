@@ -1,7 +1,8 @@
 """What a call through the router costs above the vendor's own SDK, over loopback against the sandbox, side by side.
 
-Calls alternate, so that whatever else the machine does falls on all of them alike. The prompts differ, so that nothing
-is scanned from memory. LiteLLM's Router is measured in the same run where it is installed.
+Calls alternate, so that whatever else the machine does falls on all of them alike; server and client have a core each. The
+prompts differ, so that nothing is scanned from memory. The policy is the starter's, every signal is read from the prompt.
+LiteLLM's Router is measured in the same run where it is installed.
 
 Run: python -m bench.dispatch
 """
@@ -13,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
@@ -41,18 +43,32 @@ def main() -> None:
         cwd=ROOT,
     ) as sandbox:
         assert sandbox.stdout is not None
+        apart(sandbox.pid)
         url = json.loads(sandbox.stdout.readline())["url"]
         try:
-            asyncio.run(measure(url))
+            with tempfile.TemporaryDirectory() as folder:
+                asyncio.run(measure(url, folder))
         finally:
             sandbox.terminate()
 
 
-async def measure(url: str) -> None:
+def apart(server: int) -> None:
+    """Server and client on cores of their own, where the system knows how."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+    if len(cores) > 1:
+        os.sched_setaffinity(server, cores[1:])
+        os.sched_setaffinity(0, cores[:1])
+
+
+async def measure(url: str, folder: str) -> None:
     print(f"\n{ROUNDS} rounds of {CALLS} calls each, in turn; the p50 of each round")
     print(HEADER)
     for vendor in ("anthropic", "openai", "ollama"):
-        ways = {f"{vendor}: bare SDK": bare(vendor, url), f"{vendor}: AsyncClient.complete": routed(vendor, url)}
+        ways = {
+            f"{vendor}: bare SDK": bare(vendor, url),
+            f"{vendor}: AsyncClient.complete": routed(vendor, url),
+            f"{vendor}: the same, with a ledger": routed(vendor, url, os.path.join(folder, f"{vendor}.db")),
+        }
         if find_spec("litellm") is not None:
             ways[f"{vendor}: LiteLLM Router"] = litellm(vendor, url)
         found = await side_by_side(ways)
@@ -61,7 +77,7 @@ async def measure(url: str) -> None:
             print(figure.line(name, "ms"))
         for name, figure in list(found.items())[1:]:
             above = Figure(tuple(ours - theirs for ours, theirs in zip(figure.rounds, base.rounds, strict=True)))
-            bound = f"at most {BOUND}" if "AsyncClient" in name else ""
+            bound = "" if "LiteLLM" in name else f"at most {BOUND}"
             print(above.line(f"  {name.partition(': ')[2]}, above the SDK", "ms", bound))
 
 
@@ -95,13 +111,13 @@ def bare(vendor: str, url: str) -> Way:
     return lambda text: client.chat(model="m", messages=said(text), options={"num_ctx": 8192, "num_predict": 4096})
 
 
-def routed(vendor: str, url: str) -> Way:
-    """`AsyncClient.complete` under the starter policy, every signal that it asks for read from the prompt."""
+def routed(vendor: str, url: str, ledger: str | bool = False) -> Way:
+    """`AsyncClient.complete` under the starter policy; every request is written into `ledger`, where there is one."""
     address = f"{url}/v1" if vendor == "openai" else url
     entry = f"{{plugin: {vendor}, model: m, base_url: {address}, api_key: env:KEY}}"
     policy, findings, _ = load_text(f"providers:\n  claude_sonnet: {entry}\n{STARTER.read_text()}", "bench.yaml")
     assert policy is not None, findings
-    return AsyncClient.from_policy(policy=policy, environ={"KEY": "sandbox"}).complete
+    return AsyncClient.from_policy(policy=policy, environ={"KEY": "sandbox"}, ledger=ledger).complete
 
 
 def litellm(vendor: str, url: str) -> Way:

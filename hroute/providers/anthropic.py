@@ -57,6 +57,7 @@ class AnthropicPlugin(StainlessPlugin):
     rows = ROWS
     exceptions = EXCEPTIONS
     params = PARAMS
+    path = "/v1/messages"
 
     def warm(self) -> None:
         import anthropic  # noqa: F401

@@ -59,6 +59,7 @@ class OpenAIPlugin(StainlessPlugin):
     rows = ROWS
     exceptions = EXCEPTIONS
     params = PARAMS
+    path = "/chat/completions"
 
     def warm(self) -> None:
         import openai  # noqa: F401

@@ -7,15 +7,18 @@ claims to be local is made only to an address that is, and each read waits as lo
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, Final, Literal
 
 from hroute.errors import UsageError
+from hroute.providers.addresses import admitted, unix_path
+from hroute.providers.connection import Connection, dial, dial_unix
 from hroute.providers.protocol import Target
 from hroute.providers.timer import CURRENT, Timer
 from hroute.terms import locality
@@ -23,6 +26,7 @@ from hroute.terms import locality
 Family = Literal["httpx", "httpx2"]
 
 _CORE: Final = {"httpx": "httpcore", "httpx2": "httpcore2"}
+_INFO: Final = {"client_addr": "sockname", "server_addr": "peername"}
 _MAX_CONNECTIONS: Final = 1000
 _KEEPALIVE_SECONDS: Final = 60.0
 _MAX_HEADER: Final = 64 << 10
@@ -56,7 +60,7 @@ def session(target: Target) -> Any:
     added; each socket is checked where it is made, also that of a literal address or of a name that has moved."""
     import aiohttp
 
-    path = _unix_path(target)
+    path = unix_path(target)
     near: tuple[str, ...] = ("machine",) if target.local is True else ("machine", "network")
 
     def checked(address: Any) -> socket.socket:
@@ -89,11 +93,16 @@ def connecting(seconds: float) -> Any:
     return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
 
 
+def response_class(family: Family) -> Any:
+    """What a client of `family` answers with."""
+    return import_module(family).Response
+
+
 def base_url(target: Target) -> str:
     """The address for an SDK: a unix socket is spoken to as `http://localhost`. Raises UsageError where there is none."""
     if target.base_url is None:
         raise UsageError(f"provider {target.name} has no base_url")
-    if _unix_path(target) is not None:
+    if unix_path(target) is not None:
         return "http://localhost"
     return target.base_url if "://" in target.base_url else f"http://{target.base_url}"
 
@@ -103,39 +112,6 @@ def quiet(*loggers: str) -> None:
     for name in (*loggers, "httpx", "httpx2", "httpcore", "httpcore2"):
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.WARNING))
-
-
-def admitted(host: str, claim: bool | str) -> tuple[str, ...]:
-    """The addresses of `host` that a provider with this `local:` claim may be dialled at: all of them, or none.
-
-    One that claims nothing is dialled by name. Raises PermissionError where any address is not as near as claimed.
-    """
-    if not claim:
-        return (host,)
-    near = ("machine",) if claim is True else ("machine", "network")
-    found = _addresses(host)
-    if not found or any(locality.of_ip(ip) not in near for ip in found):
-        raise PermissionError(f"{host} is not a local address")
-    return found
-
-
-def _addresses(host: str) -> tuple[str, ...]:
-    if locality.of_ip(host) != "cloud":
-        return (host,)
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return ()
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _unix_path(target: Target) -> str | None:
-    scheme, _, path = (target.base_url or "").partition(":")
-    if scheme == "unix":
-        return "/" + path.lstrip("/")
-    if scheme in ("http+unix", "unix+http"):
-        return path.removeprefix("//").partition("/")[0].replace("%2F", "/").replace("%2f", "/")
-    return None
 
 
 @cache
@@ -182,24 +158,31 @@ def _classes(family: Family) -> SimpleNamespace:
             return self._inner.get_extra_info(info)
 
     class AsyncStream(core.AsyncNetworkStream):  # type: ignore[misc]
-        def __init__(self, inner: Any) -> None:
+        def __init__(self, inner: Connection) -> None:
             self._inner = inner
 
         async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-            return await self._inner.read(max_bytes, limit(timeout, Timer.read, core.ReadTimeout))
+            left = limit(timeout, Timer.read, core.ReadTimeout)
+            with broken(core.ReadError, core.ReadTimeout):
+                return await self._inner.read(max_bytes, left)
 
         async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            await self._inner.write(buffer, limit(timeout, Timer.read, core.WriteTimeout))
+            left = limit(timeout, Timer.read, core.WriteTimeout)
+            with broken(core.WriteError, core.WriteTimeout):
+                await self._inner.write(buffer, left)
 
         async def aclose(self) -> None:
-            await self._inner.aclose()
+            await self._inner.close()
 
         async def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> Any:
             left = limit(timeout, Timer.connect, core.ConnectTimeout)
-            return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, left))
+            with broken(core.ConnectError, core.ConnectTimeout):
+                async with asyncio.timeout(left):
+                    await self._inner.encrypt(ssl_context, server_hostname)
+            return self
 
         def get_extra_info(self, info: str) -> Any:
-            return self._inner.get_extra_info(info)
+            return self._inner.readable if info == "is_readable" else self._inner.told(_INFO.get(info, info))
 
     class Backend(core.NetworkBackend):  # type: ignore[misc]
         def __init__(self, claim: bool | str) -> None:
@@ -225,25 +208,26 @@ def _classes(family: Family) -> SimpleNamespace:
 
     class AsyncBackend(core.AsyncNetworkBackend):  # type: ignore[misc]
         def __init__(self, claim: bool | str) -> None:
-            self._inner = core.AnyIOBackend()
             self._claim = claim
 
         async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> Any:
             error: Exception = core.ConnectError("no address")
             for ip in await _in_thread(host, self._claim, core):
+                left = limit(timeout, Timer.connect, core.ConnectTimeout)
                 try:
-                    left = limit(timeout, Timer.connect, core.ConnectTimeout)
-                    return AsyncStream(await self._inner.connect_tcp(ip, port, left, **more))
+                    with broken(core.ConnectError, core.ConnectTimeout):
+                        return AsyncStream(await dial(ip, port, left))
                 except core.ConnectError as failed:
                     error = failed
             raise error
 
         async def connect_unix_socket(self, path: str, timeout: float | None = None, **more: Any) -> Any:
             left = limit(timeout, Timer.connect, core.ConnectTimeout)
-            return AsyncStream(await self._inner.connect_unix_socket(path, left, **more))
+            with broken(core.ConnectError, core.ConnectTimeout):
+                return AsyncStream(await dial_unix(path, left))
 
         async def sleep(self, seconds: float) -> None:
-            await self._inner.sleep(seconds)
+            await asyncio.sleep(seconds)
 
     class Body(http.SyncByteStream):  # type: ignore[misc]
         def __init__(self, inner: Any, timer: Timer | None) -> None:
@@ -288,7 +272,7 @@ def _classes(family: Family) -> SimpleNamespace:
     def settings(target: Target) -> dict[str, Any]:
         limits = http.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS)
         common = {"trust_env": False, "retries": 0, "verify": _trust(family)}
-        return {**common, "limits": limits, "uds": _unix_path(target)}
+        return {**common, "limits": limits, "uds": unix_path(target)}
 
     class Transport(http.HTTPTransport):  # type: ignore[misc]
         def __init__(self, target: Target) -> None:
@@ -311,6 +295,17 @@ def _classes(family: Family) -> SimpleNamespace:
             return response
 
     return SimpleNamespace(Transport=Transport, AsyncTransport=AsyncTransport)
+
+
+@contextmanager
+def broken(error: type[Exception], late: type[Exception]) -> Iterator[None]:
+    """What the system says of a connection, as an error of the HTTP library."""
+    try:
+        yield
+    except TimeoutError as reason:
+        raise late(str(reason)) from reason
+    except (OSError, UnicodeError) as reason:  # no host has a name that is not one
+        raise error(str(reason)) from reason
 
 
 def _noted(response: Any) -> Timer | None:

@@ -43,6 +43,9 @@ class Index:
         shared: dict[frozenset[str], frozenset[str]] = {}
         self.needs = [shared.setdefault(names, names) for names in (frozenset(box) for _, box in boxes)]
         self.everything = (1 << len(boxes)) - 1
+        self.questions: dict[
+            tuple[int, frozenset[str]], tuple[int, str | None]
+        ] = {}  # nodes that walks have come across
         self.first_bit = [0, *accumulate(len(rule.region) for rule in policy.rules)]
 
         parts: dict[str, list[tuple[int, Part]]] = defaultdict(list)

@@ -17,6 +17,9 @@ from hroute.schema.condition import Ask
 from hroute.schema.region import admits
 from hroute.terms.signal import SIGNALS, Value
 
+QUESTIONS = 1024
+"""Nodes of the tree that are remembered, as they are come across."""
+
 _ORDER = {name: position for position, name in enumerate(SIGNALS)}
 
 
@@ -24,7 +27,12 @@ def walk(index: Index, ask: Ask) -> int:
     """The position of the first rule that matches, asking for as few and as cheap features as the answer allows."""
     mask, asked = index.everything, frozenset[str]()
     while True:
-        rule, feature = next_question(index, mask, asked)
+        found = index.questions.get((mask, asked))
+        if found is None:
+            found = next_question(index, mask, asked)
+            if len(index.questions) < QUESTIONS:
+                index.questions[mask, asked] = found
+        rule, feature = found
         if feature is None:
             return rule
         mask &= index.columns[feature].accept(ask(feature))

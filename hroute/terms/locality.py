@@ -7,6 +7,7 @@ Only literal addresses are judged here, nothing is looked up. An address in any 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal
 
@@ -31,6 +32,7 @@ class Address:
     port: int | None = None
 
 
+@lru_cache(maxsize=1024)
 def classify(base_url: str | None, *, in_process: bool = False) -> Locality:
     """The locality of `base_url` by its literal address; a host name other than `localhost` is "cloud"."""
     if in_process:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from hroute.errors import UsageError
-from hroute.providers import registry, transport
+from hroute.providers import addresses, registry, transport
 from hroute.providers.protocol import ProviderError, Target
 from hroute.providers.testing import CANARY, Leave, request
 from hroute.providers.timer import Timer
@@ -224,14 +224,14 @@ def test_a_local_provider_on_loopback_is_reached(plugin: str, load: Callable[[st
 )  # fmt: skip
 def test_an_address_is_admitted_as_it_was_claimed(host: str, claim: Any, near: bool) -> None:
     if near:
-        assert transport.admitted(host, claim) == (host,)
+        assert addresses.admitted(host, claim) == (host,)
     else:
         with pytest.raises(PermissionError):
-            transport.admitted(host, claim)
+            addresses.admitted(host, claim)
 
 
 def test_who_claims_nothing_is_dialled_by_name() -> None:
-    assert transport.admitted("api.example.com", False) == ("api.example.com",)
+    assert addresses.admitted("api.example.com", False) == ("api.example.com",)
 
 
 @plugins
