@@ -23,7 +23,7 @@ Claude Code, the vendors' SDKs, codex, opencode, aider and others are pointed he
 every request goes where it went before, byte for byte; only the decision is written down. Ctrl-C (or SIGTERM) lets
 requests under way finish; SIGHUP, or an edit of the policy's file, brings the policy up to date.
 
-\\b
+\b
 Examples:
   hroute serve --observe --baseline claude_sonnet
   hroute serve &  eval "$(hroute serve --print-env)"

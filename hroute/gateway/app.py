@@ -39,7 +39,7 @@ class Application:
         door = DOORS.get(path)
         if door is not None and method == "POST":
             await self.gateway.serve(door, scope, receive, send)
-        elif self.gateway.observing and path not in OWN:
+        elif self.gateway.observing and path not in OWN and not path.startswith("/sessions/"):
             await self.gateway.pass_by(scope, receive, send)
         elif path == COUNT_PATH and method == "POST":
             await self.gateway.count(scope, receive, send)
@@ -73,6 +73,12 @@ def _pages(gateway: Gateway) -> Starlette:
         found = gateway.readiness()
         return JSONResponse(found, 200 if found["ready"] else 503)
 
+    async def session(request: Request) -> Response:
+        found = gateway.tally.of(request.path_params["name"])
+        if found is None:
+            raise HTTPException(404, "hroute: nothing is known of this session")
+        return JSONResponse(found.as_json())
+
     async def metrics(request: Request) -> Response:
         return Response(gateway.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -98,6 +104,7 @@ def _pages(gateway: Gateway) -> Starlette:
         Route("/healthz", healthy, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
+        Route("/sessions/{name}", session, methods=["GET"]),
         Route("/v1/models", models, methods=["GET"]),
         Route("/v1/models/{name:path}", model, methods=["GET"]),
     ]

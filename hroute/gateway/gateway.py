@@ -27,6 +27,7 @@ from hroute.gateway.observing import PassingBy, RawAsked, as_it_is, before, raw_
 from hroute.gateway.outgoing import INSTANCE, Standing, written
 from hroute.gateway.refusals import FINAL, Refusal, refusal_of
 from hroute.gateway.responder import Receive, Responder, Scope, Send
+from hroute.gateway.tally import Tally
 from hroute.gateway.upstream import Upstream
 from hroute.providers import registry
 from hroute.providers.forward import Forwarder
@@ -61,6 +62,7 @@ class Gateway:
     clients: Clients | None = None
     rates: Rates = field(default_factory=Rates)
     loops: Loops = field(default_factory=Loops)
+    tally: Tally = field(default_factory=Tally)
     forwarder: Forwarder = field(default_factory=Forwarder)
     instance: str = field(default_factory=lambda: secrets.token_hex(8))
     metrics: Metrics = field(default_factory=Metrics)
@@ -170,6 +172,7 @@ class Gateway:
         )
         answer = await self._go(Exchange(engine, run, asked, upstream, responder))
         self.loops.served(asked, engine.policy, answer)
+        self.tally.add(asked.session, answer)
 
     async def _go(self, exchange: Exchange) -> Answer:
         """The exchange to its end, counted."""
@@ -194,7 +197,8 @@ class Gateway:
             log.warning("a request was passed on without a decision: %s", type(error).__name__)
             await self._relay(by, responder)
             return
-        await self._go(Exchange(engine, run, asked, PassingBy(asked, self.forwarder, self.instance), responder))
+        passing = PassingBy(asked, self.forwarder, self.instance)
+        self.tally.add(asked.session, await self._go(Exchange(engine, run, asked, passing, responder)))
 
     async def _relay(self, by: RawAsked, responder: Responder) -> None:
         """As it is, both ways."""
