@@ -193,25 +193,30 @@ class Telling:
 
 
 def channels_of(policy: Policy, environ: Mapping[str, str]) -> Channels:
-    """Who is told, as `alerts:` of the policy says. A reference that is not set is said and left out."""
+    """Who is told, as `alerts:` of the policy says. A reference that is not set is said and left out; a webhook whose
+    key is missing gets nothing, since who checks signatures must never learn to do without."""
     said = policy.alerts
-    quiet = said.get("quiet_hours")
+    quiet, key = said.get("quiet_hours"), _named(said, "signing_key", environ)
+    unsigned = "signing_key" in said and key is None
     return Channels(
         log=said.get("log", True) is not False,
-        webhook=_address(said, "webhook", environ),
-        slack=_address(said, "slack", environ),
+        webhook=None if unsigned else _named(said, "webhook", environ),
+        slack=_named(said, "slack", environ),
+        secret=None if key is None else key.encode(),
         command=(command,) if isinstance(command := said.get("command", ()), str) else tuple(command),
         quiet=Quiet(quiet["from"], quiet["to"], quiet.get("timezone") or "UTC") if isinstance(quiet, Mapping) else None,
     )
 
 
-def _address(said: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> str | None:
+def _named(said: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> str | None:
     written = said.get(name)
     if not isinstance(written, str):
         return None
     found = secret.resolve(written, environ)
     if found is None:
-        complaints.error("`alerts: %s` is not set: nobody is told by it", name)
+        complaints.error(
+            "`alerts: %s` is not set: nobody is told by %s", name, "webhook" if name == "signing_key" else "it"
+        )
     return found
 
 

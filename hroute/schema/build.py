@@ -83,7 +83,7 @@ def _policy(draft: Draft) -> Policy:
         on_all_open=settings.read_on_all_open(draft),
         ledger=settings.read_ledger(draft),
         log_text=settings.read_log_text(draft),
-        alerts=draft.mapping(("alerts",)),
+        alerts=settings.read_alerts(draft),
         gateway=draft.mapping(("gateway",)),
         warnings=tuple(found for found in (*draft.source.findings, *draft.findings) if found.level is not Level.ERROR),
         sources=draft.sources,

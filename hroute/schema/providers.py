@@ -108,8 +108,8 @@ def plain(provider: Provider) -> dict[str, Any]:
 def find_secrets(draft: Draft, path: Path) -> None:
     """HR307 for every text below `path` that looks like a credential; the finding never shows it."""
     for place, text in _texts(draft.get(path), path):
-        if place[-1] not in ("api_key", "model") and _holds_secret(text):
-            _find_secret(draft, place)
+        if place[-1] not in ("api_key", "model", "signing_key") and _holds_secret(text):
+            find_secret(draft, place)
 
 
 def _catalogued(name: str, defaults: behaviour.Defaults) -> Provider:
@@ -175,7 +175,7 @@ def _api_key(draft: Draft, path: Path) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not (secret.is_reference(value) or value == _CLIENT):
-        _find_secret(draft, path)
+        find_secret(draft, path)
         return None
     return value
 
@@ -194,7 +194,8 @@ def _holds_secret(text: str) -> bool:
     return any(secret.looks_literal(piece.partition("=")[2] or piece) for piece in (*queries, *paths))
 
 
-def _find_secret(draft: Draft, path: Path) -> None:
+def find_secret(draft: Draft, path: Path) -> None:
+    """HR307 at `path`; the finding never shows what stands there."""
     from hroute.schema.codes import finding
     from hroute.schema.diagnostic import Diagnostic
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, cast
 
-from hroute.schema import text_tests
+from hroute.schema import providers, text_tests
 from hroute.schema.codes import finding
 from hroute.schema.draft import Draft
 from hroute.schema.policy import Intent, PiiSettings, Scoring, SignalSettings
 from hroute.schema.quantities import duration, show_duration
 from hroute.schema.source import Path
 from hroute.schema.wants import did_you_mean
+from hroute.terms import secret
 from hroute.terms.signal import PERSONAL_KINDS, PII_KINDS, UNSPECIFIED
 
 _OPEN: Final = ("fail", "probe_best")
@@ -135,6 +136,19 @@ def read_ledger(draft: Draft) -> dict[str, Any]:
     if zone and not _is_zone(zone):
         draft.find("HR012", f"`{zone}` is not a time zone", ("ledger", "timezone"), help="a name such as Europe/Berlin")
     return draft.mapping(("ledger",))
+
+
+def read_alerts(draft: Draft) -> dict[str, Any]:
+    """`alerts:` as a mapping. The key that signs what a webhook gets is named, never given."""
+    given = draft.mapping(("alerts",))
+    key = draft.get(("alerts", "signing_key"))
+    if isinstance(key, str) and not secret.is_reference(key):
+        providers.find_secret(draft, ("alerts", "signing_key"))
+    zone: Path = ("alerts", "quiet_hours", "timezone")
+    name = draft.text(zone) if draft.has(zone) else None
+    if name and not _is_zone(name):
+        draft.find("HR012", f"`{name}` is not a time zone", zone, help="a name such as Europe/Berlin")
+    return given
 
 
 def _is_zone(name: str) -> bool:

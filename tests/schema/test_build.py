@@ -156,6 +156,17 @@ def test_a_secret_inside_an_address_is_found_and_an_ordinary_address_is_not(text
         assert error(RULE + text).code == "HR307"
 
 
+def test_the_key_that_signs_alerts_is_named_and_never_given() -> None:
+    found = error(RULE + "alerts: {webhook: 'env:HOOK', signing_key: hunter2}")
+    assert (found.code, found.primary.masked) == ("HR307", True)
+    assert policy_of(RULE + "alerts: {webhook: 'env:HOOK', signing_key: 'env:HOOK_KEY'}").alerts["signing_key"]
+
+
+def test_quiet_hours_are_in_a_zone_that_exists() -> None:
+    found = error(RULE + "alerts: {quiet_hours: {from: '22:00', to: '07:00', timezone: Europe/Berln}}")
+    assert (found.code, found.message) == ("HR012", "`Europe/Berln` is not a time zone")
+
+
 def test_a_key_by_reference_or_of_the_caller_is_no_secret() -> None:
     policy = policy_of(RULE + "providers: {gpt4o: {api_key: client}, deepseek: {api_key: keyring:deepseek}}")
     assert policy.providers["gpt4o"].api_key == "client"
