@@ -8,20 +8,17 @@ document) puts the kind `unspecified` into `pii` (for rules and guarantees alike
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Final
 
-from hroute.router.signals import conversation, intent, language, paths, purpose, score, task, tokens, wording
+from hroute.router.signals import conversation, counts, intent, language, paths, purpose, score, task, tokens, wording
 from hroute.router.signals.blocks import Block, BlockCache, blocks
 from hroute.router.signals.compiled import compiled
-from hroute.router.signals.pii import scanner_for
-from hroute.router.signals.secrets import SECRETS
 from hroute.router.signals.taints import NAMES as TAINTS
-from hroute.router.signals.taints import Finding, Found, Scanner, look, personal, unread
+from hroute.router.signals.taints import Detectors, Finding, Taints
 from hroute.schema.policy import Policy
-from hroute.terms.message import Request, ToolResult, Unread
+from hroute.terms.message import Request
 from hroute.terms.pattern import Prepared
-from hroute.terms.signal import ABSENT, SIGNALS, UNSPECIFIED, Kind, Value
+from hroute.terms.signal import ABSENT, SIGNALS, Kind, Value
 
 __all__ = ["VERSIONS", "BlockCache", "Detectors", "Extraction", "Finding"]
 
@@ -30,16 +27,6 @@ VERSIONS: Final = {
     for m in (tokens, conversation, intent, task, score, language, purpose, paths)
 }
 """The extractors and their versions, for records; the scanners carry their own."""
-
-_SENT_TOKENS: Final = 500  # what an answer is expected to take, unless less is allowed (SEMANTICS 1.12)
-
-
-@dataclass(frozen=True, slots=True)
-class Detectors:
-    """The scanners of taints; None: the built-in ones with the policy's settings."""
-
-    pii: Scanner | None = None
-    secrets: Scanner | None = None
 
 
 class Extraction:
@@ -64,8 +51,6 @@ class Extraction:
         self._request = request
         self._given = given
         self._hour = hour
-        self._cache = cache
-        self._detectors = detectors
         self._known: dict[str, Value] = {
             name: value for name, value in given.items() if name not in TAINTS and name != "message"
         }
@@ -77,8 +62,7 @@ class Extraction:
         self._said: frozenset[str] | None = None
         self._texts: dict[str, dict[str, bool]] = {}
         self._assessment: score.Assessment | None = None
-        self._pii: Found | None = None
-        self._secrets: Found | None = None
+        self._taints = Taints(policy.signals, self._sent, given, cache, detectors)
 
     def ask(self, feature: str) -> Value:
         """The value of a signal or of a text test by its key, defaults filled in; ABSENT where there is none."""
@@ -109,12 +93,12 @@ class Extraction:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Personal data, by kind and place."""
-        return self._found_pii().findings if self._request else ()
+        return self._taints.personal.findings
 
     @property
     def secret_findings(self) -> tuple[Finding, ...]:
         """Credentials, by kind and place."""
-        return self._found_secrets().findings if self._request else ()
+        return self._taints.secret.findings
 
     @property
     def score_parts(self) -> dict[str, float]:
@@ -122,6 +106,10 @@ class Extraction:
         return dict(self._assess().parts) if self._request and "score" not in self._given else {}
 
     def _value(self, name: str) -> Value:
+        if name in TAINTS:
+            if self._request is None and self._taints.is_assumed(name):
+                self._assumed[name] = None
+            return self._taints.of(name)
         read = _READ.get(name)
         if read is None:
             return SIGNALS[name].default
@@ -130,25 +118,12 @@ class Extraction:
         return read(self)
 
     def _without_text(self, name: str) -> Value:
-        """SEMANTICS 1.3: absent unless given; taints follow from what was given, else they are assumed to be false."""
+        """SEMANTICS 1.3: absent unless given."""
         if name == "message":
             return self._given.get(name, ABSENT)
-        if name not in TAINTS:
-            if SIGNALS[name].default is ABSENT:
-                self._assumed[name] = None
-            return frozenset() if SIGNALS[name].kind is Kind.SET else SIGNALS[name].default
-        twins = ("pii", "contains_pii") if name in ("pii", "contains_pii") else (name,)
-        if not any(twin in self._given for twin in twins):
+        if SIGNALS[name].default is ABSENT:
             self._assumed[name] = None
-        kinds, contains = personal(Found(), self._given, self._policy.signals)
-        places = self._given.get("pii_in", frozenset())
-        values: dict[str, Value] = {
-            "pii": kinds,
-            "contains_pii": contains,
-            "contains_secret": self._given.get("contains_secret") is True,
-            "pii_in": places,
-        }
-        return values[name]
+        return frozenset() if SIGNALS[name].kind is Kind.SET else SIGNALS[name].default
 
     def _text_test(self, key: str) -> Value:
         test = self._policy.texts.get(key)
@@ -185,19 +160,6 @@ class Extraction:
             self._blocks = tuple(blocks(self._request)) if self._request else ()
         return self._blocks
 
-    def _found_pii(self) -> Found:
-        if self._pii is None:
-            scanner = self._detectors.pii or scanner_for(self._policy.signals.pii)
-            found = look((b for b in self._sent() if not b.schema), scanner, self._cache)
-            hidden = unread(self._sent()) if self._policy.signals.unread_taints else frozenset()
-            self._pii = replace(found, unsure=found.unsure | hidden)
-        return self._pii
-
-    def _found_secrets(self) -> Found:
-        if self._secrets is None:
-            self._secrets = look(self._sent(), self._detectors.secrets or SECRETS, self._cache)
-        return self._secrets
-
     def _assess(self) -> score.Assessment:
         if self._assessment is None:
             asked: dict[str, Value] = {name: self.ask(name) for name in _ASSESSED}
@@ -222,28 +184,6 @@ class Extraction:
         if self._files is None:
             self._files = paths.files(self._request) if self._request else frozenset()
         return self._files
-
-    def _read_pii(self) -> Value:
-        return personal(self._found_pii(), self._given, self._policy.signals)[0]
-
-    def _read_contains_pii(self) -> Value:
-        return personal(self._found_pii(), self._given, self._policy.signals)[1]
-
-    def _read_contains_secret(self) -> Value:
-        if self._given.get("contains_secret") is True:
-            return True
-        found = self._found_secrets()
-        return bool(found.findings or found.unsure)
-
-    def _read_pii_in(self) -> Value:
-        """Where it stood; what the caller says is added, as for the taints that this belongs to."""
-        found, said = self._found_pii(), _names(self._given.get("pii_in", ABSENT))
-        kept = _names(self.ask("pii"))
-        return (
-            frozenset(f.where for f in found.findings if f.kind in kept)
-            | (found.unsure if UNSPECIFIED in kept else frozenset())
-            | said
-        )
 
     def _read_intent(self) -> Value:
         return compiled(self._policy).intents.of(self._about(), self._words())
@@ -282,25 +222,14 @@ class Extraction:
         return min(self._tokens(self._talk().message), _whole(self.ask("prompt_tokens")))
 
     def _read_context_tokens(self) -> Value:
-        request = self._request
-        if request is None:
-            return 0
-        of_files = tokens.estimate_all(text for file in request.files for text in file)
-        of_messages = sum(tokens.estimate(m.text) for m in request.messages if m.context)
-        results = (part.content for m in request.messages for part in m.parts if isinstance(part, ToolResult))
-        return of_files + of_messages + tokens.estimate_all(results)
+        return counts.context_tokens(self._request) if self._request else 0
 
     def _read_prompt_tokens(self) -> Value:
-        request = self._request
-        if request is None:
-            return ABSENT
-        hidden = sum(tokens.UNREAD[part.kind] for m in request.messages for part in m.parts if isinstance(part, Unread))
-        frames = tokens.FRAME * len(request.messages)
-        return tokens.estimate_all(block.text for block in self._sent()) + hidden + frames
+        return counts.prompt_tokens(self._request, self._sent()) if self._request else ABSENT
 
     def _read_expected_tokens(self) -> Value:
         most = self._request.max_tokens if self._request else None
-        return _whole(self.ask("prompt_tokens")) + min(_SENT_TOKENS if most is None else most, _SENT_TOKENS)
+        return counts.expected_tokens(_whole(self.ask("prompt_tokens")), most)
 
     def _read_turns(self) -> Value:
         return max(1, self._talk().turns)
@@ -325,8 +254,7 @@ class Extraction:
         return len(self._request.tools) if self._request else 0
 
     def _read_images(self) -> Value:
-        parts = (part for m in self._request.messages for part in m.parts) if self._request else ()
-        return sum(isinstance(part, Unread) and part.kind == "image" for part in parts)
+        return counts.images(self._request) if self._request else 0
 
     def _read_stream(self) -> Value:
         return self._request.stream if self._request else False
@@ -338,10 +266,6 @@ class Extraction:
 _ASSESSED: Final = ("context_tokens", "clarifying_turns", "has_code", "response_format", "intent", "task_type")
 
 _READ: Final[dict[str, Callable[[Extraction], Value]]] = {
-    "pii": Extraction._read_pii,
-    "contains_pii": Extraction._read_contains_pii,
-    "contains_secret": Extraction._read_contains_secret,
-    "pii_in": Extraction._read_pii_in,
     "intent": Extraction._read_intent,
     "has_code": Extraction._read_has_code,
     "task_type": Extraction._read_task_type,

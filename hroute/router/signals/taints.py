@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from hroute.router.signals.blocks import Block, BlockCache, Where, scanned
+from hroute.router.signals.pii import scanner_for
 from hroute.router.signals.scanner import Place
+from hroute.router.signals.secrets import SECRETS
 from hroute.schema.policy import SignalSettings
 from hroute.terms.signal import ABSENT, UNSPECIFIED, Value
 
@@ -39,6 +41,82 @@ class Found:
 
     findings: tuple[Finding, ...] = ()
     unsure: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Detectors:
+    """The scanners of taints; None: the built-in ones with the policy's settings."""
+
+    pii: Scanner | None = None
+    secrets: Scanner | None = None
+
+
+class Taints:
+    """The taints of one request, each scan made when it is first asked for.
+
+    They follow from what was found and from what the caller raises (`given`); `sent` gives every block, none where there
+    is no text.
+    """
+
+    def __init__(
+        self,
+        settings: SignalSettings,
+        sent: Callable[[], Sequence[Block]],
+        given: Mapping[str, Value],
+        cache: BlockCache | None,
+        detectors: Detectors,
+    ) -> None:
+        self._settings = settings
+        self._sent = sent
+        self._given = given
+        self._cache = cache
+        self._detectors = detectors
+        self._personal: Found | None = None
+        self._secret: Found | None = None
+
+    def of(self, name: str) -> Value:
+        """The value of one of NAMES."""
+        match name:
+            case "contains_secret":
+                return self._given.get(name) is True or bool(self.secret.findings or self.secret.unsure)
+            case "pii_in":
+                return self._places()
+            case _:
+                kinds, contains = personal(self.personal, self._given, self._settings)
+                return kinds if name == "pii" else contains
+
+    def is_assumed(self, name: str) -> bool:
+        """Whether, without a text, nobody has said anything about it (SEMANTICS 1.3)."""
+        twins = ("pii", "contains_pii") if name in ("pii", "contains_pii") else (name,)
+        return not any(twin in self._given for twin in twins)
+
+    @property
+    def personal(self) -> Found:
+        """Personal data, by kind and place."""
+        if self._personal is None:
+            sent = self._sent()
+            scanner = self._detectors.pii or scanner_for(self._settings.pii)
+            found = look((block for block in sent if not block.schema), scanner, self._cache)
+            hidden = unread(sent) if self._settings.unread_taints else frozenset()
+            self._personal = Found(found.findings, found.unsure | hidden)
+        return self._personal
+
+    @property
+    def secret(self) -> Found:
+        """Credentials, by kind and place."""
+        if self._secret is None:
+            self._secret = look(self._sent(), self._detectors.secrets or SECRETS, self._cache)
+        return self._secret
+
+    def _places(self) -> frozenset[str]:
+        """Where it stood; what the caller says is added, as for the taints that this belongs to."""
+        found, said = self.personal, self._given.get("pii_in", ABSENT)
+        kept = personal(found, self._given, self._settings)[0]
+        return (
+            frozenset(finding.where for finding in found.findings if finding.kind in kept)
+            | (found.unsure if UNSPECIFIED in kept else frozenset())
+            | (said if isinstance(said, frozenset) else frozenset())
+        )
 
 
 def look(blocks: Iterable[Block], scanner: Scanner, cache: BlockCache | None) -> Found:
