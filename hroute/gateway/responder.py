@@ -45,4 +45,5 @@ class Responder:
 
 def _printable(value: str) -> bytes:
     """A header's value: what is no printable Latin-1 becomes `?`, and no line can be added."""
-    return "".join(c if c.isprintable() else "?" for c in value).encode("latin-1", "replace")
+    kept = value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value)
+    return kept.encode("latin-1", "replace")

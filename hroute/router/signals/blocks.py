@@ -106,14 +106,16 @@ def leaves(value: object) -> str:
     stack: list[tuple[str, object]] = [("", value)]
     while stack:
         key, node = stack.pop()
-        if isinstance(node, Mapping):
-            stack.extend((str(name), item) for name, item in reversed(list(node.items())))
-        elif isinstance(node, Sequence) and not isinstance(node, (str, bytes)):
-            stack.extend((key, item) for item in reversed(node))
-        elif node is not None and not isinstance(node, bool):
+        if node is None or isinstance(node, bool):
+            lines += [key] if key else []
+        elif isinstance(node, (str, int, float)):  # before the abstract classes, which take long to say no
             lines.append(f"{key}: {node}" if key else str(node))
-        elif key:
-            lines.append(key)
+        elif isinstance(node, Mapping):
+            stack.extend((str(name), item) for name, item in reversed(list(node.items())))
+        elif isinstance(node, Sequence) and not isinstance(node, bytes):
+            stack.extend((key, item) for item in reversed(node))
+        else:
+            lines.append(f"{key}: {node}" if key else str(node))
     return "\n".join(lines)
 
 

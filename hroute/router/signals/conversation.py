@@ -25,8 +25,6 @@ HARNESS: Final = (
 _AGAIN: Final = TextMatcher(any_of=english.ASKS_AGAIN)
 _GO_ON: Final = frozenset(english.GO_ON)
 _OVERLAP: Final = 0.6
-_BLANKS: Final = {n: " " for n in range(128) if not chr(n).isalnum()}
-"""Every ASCII character that is neither letter nor digit, as a blank."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ _ALIKE: Final = 0.6
 _KNOWN: Final = 0.6
 _LONGEST: Final = 240
 _READ: Final = 4_000
+_SIGNS: Final = "".join(chr(n) if chr(n).isalnum() else " " for n in range(128))
+"""What becomes of each ASCII character where only words count."""
 
 
 class Examples:
@@ -58,7 +60,10 @@ def content_words(text: str) -> frozenset[str]:
 
 
 def _words(text: str) -> list[str]:
-    return "".join(c if c.isalnum() else " " for c in text[:_READ].casefold()).split()
+    folded = text[:_READ].casefold()
+    if folded.isascii():
+        return folded.translate(_SIGNS).split()
+    return "".join(c if c.isalnum() else " " for c in folded).split()
 
 
 def _weights(name: str, many: dict[str, list[frozenset[str]]]) -> dict[str, float]:
