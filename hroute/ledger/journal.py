@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
-from hroute.ledger import budgets
+from hroute.ledger import budgets, feedback
 from hroute.ledger.periods import Days
 from hroute.ledger.records import AttemptRow, Document, Entry, Feedback, RequestRow, Settlement
 from hroute.ledger.rollup import KEY, Deltas
@@ -23,7 +23,7 @@ REQUEST: Final = (
     "escalation", "escalated", "error", "cost_center", "tenant", "client", "user_key", "session_key", "prompt_key",
     "intent", "purpose", "user_turn", "stream", "tainted", "score", "confidence", "latency_ms", "ttft_ms", "input",
     "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "cost", "would_cost", "estimated", "prices",
-    "versions", "signals", "around",
+    "versions", "signals", "around", "task_type",
 )  # fmt: skip
 ATTEMPT: Final = (
     "request", "n", "day", "kind", "provider", "model", "terms", "outcome", "status", "code", "latency_ms", "ttft_ms",
@@ -32,17 +32,13 @@ ATTEMPT: Final = (
 
 _WRITE: Final = (
     f"INSERT INTO request ({', '.join(REQUEST)}) VALUES ({marks(REQUEST)}) ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in REQUEST[2:])
+    + ", ".join(f"{name} = excluded.{name}" for name in REQUEST[1:])
     + " WHERE request.state <> 'done'"
 )
 _WRITE_ATTEMPT: Final = (
     f"INSERT INTO attempt ({', '.join(ATTEMPT)}) VALUES ({marks(ATTEMPT)}) ON CONFLICT (request, n) DO NOTHING"
 )
 _WRITE_DOCUMENT: Final = "INSERT INTO document (hash, kind, ts, body) VALUES (?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING"
-_WRITE_FEEDBACK: Final = (
-    "INSERT INTO feedback (request, ts, verdict, source) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (request, source) DO UPDATE SET ts = excluded.ts, verdict = excluded.verdict"
-)
 _WRITE_SAID: Final = (
     "INSERT INTO said (id, ts, redacted, prompt, answer) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 )
@@ -50,7 +46,7 @@ _WRITE_FOLLOW_UP: Final = (
     "INSERT INTO follow_up (id, earlier, ts, seconds) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 )
 _EARLIER: Final = (
-    f"SELECT id, ts + latency_ms, {', '.join(KEY)} FROM request "
+    f"SELECT id, ts + latency_ms, ts, {', '.join(KEY)} FROM request "
     "WHERE session_key = ? AND session_key <> '' AND ts < ? AND ts >= ? AND state = 'done' AND outcome = 'ok' ORDER BY ts DESC LIMIT 1"
 )
 _LONGEST_ANSWER: Final = 3_600_000
@@ -97,7 +93,7 @@ def write(transaction: Transaction, batch: Batch, now: int) -> None:
     if batch.rows:
         _write_requests(transaction, batch, deltas)
     if batch.feedback:
-        transaction.each(_WRITE_FEEDBACK, [(f.request, f.ts, f.verdict, f.source) for f in batch.feedback])
+        feedback.write(transaction, batch.feedback, deltas)
     deltas.write(transaction)
     if batch.settlements:
         budgets.settle(transaction, batch.settlements, now)
@@ -112,14 +108,14 @@ def close_lost(transaction: Transaction, now: int, grace: int) -> int:
     budgets.expire(transaction, now)
     holds = "EXISTS (SELECT 1 FROM lease WHERE lease.request = request.id AND lease.expired = 0)"
     lost = transaction.run(
-        f"SELECT id, cost, {', '.join(KEY)} FROM request WHERE state = 'started' AND NOT {holds} "
+        f"SELECT id, cost, ts, {', '.join(KEY)} FROM request WHERE state = 'started' AND NOT {holds} "
         "AND (ts < ? OR EXISTS (SELECT 1 FROM lease WHERE lease.request = request.id AND lease.expired = 1))",
         (now - grace,),
     )
     deltas = Deltas()
-    for id, cost, *key in lost:
+    for id, cost, ts, *key in lost:
         transaction.run("UPDATE request SET state = 'unknown', outcome = 'unknown', estimated = 1 WHERE id = ?", (id,))
-        deltas.unknown(tuple(key), cost)
+        deltas.unknown(tuple(key), ts, cost)
     deltas.write(transaction)
     return len(lost)
 
@@ -156,7 +152,8 @@ def _write_requests(transaction: Transaction, batch: Batch, deltas: Deltas) -> N
     fresh = [id for id in batch.rows if id not in known or known[id][0] != "done"]
     for id in fresh:
         if id in known and known[id][0] == "unknown":
-            deltas.unknown(known[id][2:], known[id][1], -1)
+            _, cost, ts, *key = known[id]
+            deltas.unknown(tuple(key), ts, cost, -1)
         deltas.add(batch.requests[id], batch.rows[id][2])
     transaction.each(_WRITE, [batch.rows[id] for id in fresh])
     transaction.each(_WRITE_ATTEMPT, [values for id in fresh for values in batch.attempts[id]])
@@ -167,11 +164,11 @@ def _write_requests(transaction: Transaction, batch: Batch, deltas: Deltas) -> N
 
 
 def _known(transaction: Transaction, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Of the requests that have a row already: state, cost and the key of their sums."""
+    """Of the requests that have a row already: state, cost, arrival and the key of their sums."""
     known: dict[str, tuple[Any, ...]] = {}
     for some in chunks(ids):
         found = transaction.run(
-            f"SELECT id, state, cost, {', '.join(KEY)} FROM request WHERE id IN ({marks(some)})", some
+            f"SELECT id, state, cost, ts, {', '.join(KEY)} FROM request WHERE id IN ({marks(some)})", some
         )
         known.update((row[0], tuple(row[1:])) for row in found)
     return known
@@ -183,11 +180,11 @@ def _follow_ups(transaction: Transaction, rows: Iterable[RequestRow], deltas: De
     for row in rows:
         if not row.session or not row.user_turn:
             continue
-        for earlier, ended, *key in transaction.run(_EARLIER, (row.session, row.ts, row.ts - _LONGEST_ANSWER)):
+        for earlier, ended, ts, *key in transaction.run(_EARLIER, (row.session, row.ts, row.ts - _LONGEST_ANSWER)):
             seconds = (row.ts - ended) / 1000
             if 0 <= seconds <= FOLLOW_UP_SECONDS:
                 found.append((row.id, earlier, row.ts, seconds))
-                deltas.follow_up(tuple(key))
+                deltas.follow_up(tuple(key), ts)
     if found:
         transaction.each(_WRITE_FOLLOW_UP, found)
 
@@ -201,7 +198,7 @@ def request_values(row: RequestRow, day: str, state: str, versions: str = "") ->
         row.client, row.user, row.session, row.prompt, row.intent, row.purpose, int(row.user_turn), int(row.stream),
         int(row.tainted), row.score, row.confidence, row.latency_ms, row.ttft_ms, used.input, used.output,
         used.cache_read, used.cache_write, used.cache_write_1h, used.reasoning, row.cost, row.would_cost,
-        int(row.estimated), row.prices, versions, _json(row.signals), _json(row.around),
+        int(row.estimated), row.prices, versions, _json(row.signals), _json(row.around), row.task_type,
     )  # fmt: skip
 
 

@@ -74,6 +74,7 @@ class RequestRow:
     prompt: str = ""
     intent: str = ""
     purpose: str = "turn"
+    task_type: str = ""
     user_turn: bool = True
     stream: bool = False
     tainted: bool = False
@@ -158,12 +159,13 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What somebody thought of an answer."""
+    """What somebody thought of an answer. Of one `source` the last verdict counts; `note` is in their words."""
 
     request: str
     ts: int
     verdict: Literal["good", "bad"]
     source: str = ""
+    note: str = ""
 
 
 Entry = RequestRow | Settlement | Document | Feedback

@@ -10,18 +10,22 @@ from typing import Any, Final
 from hroute.ledger.records import AttemptRow, RequestRow
 from hroute.ledger.store import Transaction
 
-KEY: Final = ("day", "provider", "model", "rule", "cost_center", "intent", "mode")
+KEY: Final = ("day", "provider", "model", "rule", "cost_center", "intent", "mode", "purpose", "task_type")
 SUMS: Final = (
     "requests", "failed", "refused", "escalated", "diverted", "spoiled", "follow_ups", "input", "output", "cache_read",
-    "cache_write", "reasoning", "cost", "unpriced", "estimated", "would_cost", "would_unpriced",
+    "cache_write", "reasoning", "cost", "unpriced", "estimated", "would_cost", "would_unpriced", "would_refused", "good",
+    "bad",
 )  # fmt: skip
+HOUR_KEY: Final = ("hour", "provider", "rule", "mode")
+HOUR: Final = 3_600_000
+"""Milliseconds; the hours of the sums are counted from 1970 in UTC, whatever the ledger's time zone."""
 ATTEMPT_KEY: Final = ("day", "provider", "model", "mode")
 ATTEMPT_SUMS: Final = (
     "attempts", "failed", "input", "output", "cache_read", "cache_write", "reasoning", "cost", "unpriced", "estimated",
 )  # fmt: skip
 BUCKET_KEY: Final = ("kind", "day", "provider", "model", "rule", "bucket")
 
-_FOLLOW_UP: Final = tuple(int(name == "follow_ups") for name in SUMS)
+_AT: Final = tuple(KEY.index(name) for name in HOUR_KEY[1:])
 
 _GROWTH: Final = 1.08
 _BOUNDS: Final = tuple(float(round(_GROWTH**power, 6)) for power in range(260))
@@ -36,44 +40,60 @@ def _upsert(table: str, key: Sequence[str], sums: Sequence[str]) -> str:
 
 
 _ADD: Final = _upsert("rollup", KEY, SUMS)
+_ADD_HOUR: Final = _upsert("rollup_hour", HOUR_KEY, SUMS)
 _ADD_ATTEMPT: Final = _upsert("rollup_attempt", ATTEMPT_KEY, ATTEMPT_SUMS)
 _ADD_BUCKET: Final = _upsert("histogram", BUCKET_KEY, ("n",))
 
 
 class Deltas:
-    """What a batch adds to the sums; rows of one key are added up before the database hears of them."""
+    """What a batch adds to the sums; rows of one key are added up before the database hears of them.
+
+    A request is known by its `key` (the columns of `KEY`) and by `ts`, its arrival in milliseconds since 1970.
+    """
 
     def __init__(self) -> None:
         self.requests: dict[tuple[str, ...], list[int]] = {}
+        self.hours: dict[tuple[Any, ...], list[int]] = {}
         self.attempts: dict[tuple[str, ...], list[int]] = {}
         self.buckets: defaultdict[tuple[Any, ...], int] = defaultdict(int)
 
     def add(self, row: RequestRow, day: str) -> None:
         """A request that has ended, with its attempts."""
-        key = (day, row.provider, row.model, row.rule, row.cost_center, row.intent, row.mode)
-        _grow(self.requests, key, _sums(row))
+        key = (
+            day, row.provider, row.model, row.rule, row.cost_center, row.intent, row.mode, row.purpose, row.task_type
+        )  # fmt: skip
+        self._add(key, row.ts, _sums(row))
         for attempt in row.tries:
             _grow(self.attempts, (day, attempt.provider, attempt.model, row.mode), _attempt_sums(attempt))
         if row.outcome == "ok":
             self._count(row, day)
 
-    def unknown(self, key: tuple[str, ...], cost: int | None, sign: int = 1) -> None:
+    def unknown(self, key: tuple[str, ...], ts: int, cost: int | None, sign: int = 1) -> None:
         """A request whose process went away; taken back (-1) where it turns out to have ended after all."""
-        values = dict.fromkeys(SUMS, 0) | {"requests": sign, "failed": sign, "estimated": sign}
-        values["cost" if cost is not None else "unpriced"] = sign if cost is None else sign * cost
-        _grow(self.requests, key, tuple(values[name] for name in SUMS))
+        spent = {"unpriced": sign} if cost is None else {"cost": sign * cost}
+        self._add(key, ts, _only(requests=sign, failed=sign, estimated=sign, **spent))
 
-    def follow_up(self, key: tuple[str, ...]) -> None:
-        """Somebody asked again soon after the answer of a request with this key."""
-        _grow(self.requests, key, _FOLLOW_UP)
+    def follow_up(self, key: tuple[str, ...], ts: int) -> None:
+        """Somebody asked again soon after the answer of a request."""
+        self._add(key, ts, _only(follow_ups=1))
+
+    def verdict(self, key: tuple[str, ...], ts: int, verdict: str, sign: int = 1) -> None:
+        """Somebody thought an answer `good` or `bad`; taken back (-1) where they think otherwise now."""
+        self._add(key, ts, _only(**{verdict: sign}))
 
     def write(self, transaction: Transaction) -> None:
-        if self.requests:
-            transaction.each(_ADD, [(*key, *sums) for key, sums in self.requests.items()])
-        if self.attempts:
-            transaction.each(_ADD_ATTEMPT, [(*key, *sums) for key, sums in self.attempts.items()])
+        written = (
+            (_ADD, self.requests), (_ADD_HOUR, self.hours), (_ADD_ATTEMPT, self.attempts)
+        )  # fmt: skip
+        for statement, sums in written:
+            if sums:
+                transaction.each(statement, [(*key, *values) for key, values in sums.items()])
         if self.buckets:
             transaction.each(_ADD_BUCKET, [(*key, n) for key, n in self.buckets.items()])
+
+    def _add(self, key: tuple[str, ...], ts: int, values: Sequence[int]) -> None:
+        _grow(self.requests, key, values)
+        _grow(self.hours, (ts // HOUR, *(key[at] for at in _AT)), values)
 
     def _count(self, row: RequestRow, day: str) -> None:
         served = (day, row.provider, row.model, row.rule)
@@ -87,6 +107,8 @@ class Deltas:
             self.buckets["score", *served, int(row.score * 100)] += 1
             if row.escalated:
                 self.buckets["escalated_score", *served, int(row.score * 100)] += 1
+            if _spoiled(row):
+                self.buckets["spoiled_score", *served, int(row.score * 100)] += 1
 
 
 def bucket(value: float) -> int:
@@ -129,32 +151,46 @@ def counts(
 
 
 def recomputed(transaction: Transaction) -> dict[str, list[tuple[Any, ...]]]:
-    """What both rollups should hold, worked out from the rows: for tests and for `doctor`. Slow."""
-    ended = "WHERE state <> 'started'"
+    """What the rollups should hold, worked out from the rows: for tests. Slow."""
     spoiled = "EXISTS (SELECT 1 FROM attempt a WHERE a.request = r.id AND a.outcome = 'bad_content')"
     followed = "(SELECT count(*) FROM follow_up f WHERE f.earlier = r.id)"
-    requests = f"""
-      SELECT {", ".join(KEY)}, count(*), sum(CASE WHEN outcome <> 'ok' THEN 1 ELSE 0 END),
+    good, bad = (
+        f"(SELECT count(*) FROM feedback f WHERE f.request = r.id AND f.verdict = '{verdict}')"
+        for verdict in ("good", "bad")
+    )
+    sums = f"""count(*), sum(CASE WHEN outcome <> 'ok' THEN 1 ELSE 0 END),
         sum(CASE WHEN outcome = 'refused' THEN 1 ELSE 0 END), sum(escalated),
         sum(CASE WHEN escalation <> '' AND escalated = 0 THEN 1 ELSE 0 END),
         sum(CASE WHEN {spoiled} THEN 1 ELSE 0 END), sum({followed}),
         sum(input), sum(output), sum(cache_read), sum(cache_write), sum(reasoning),
         coalesce(sum(cost), 0), sum(CASE WHEN cost IS NULL THEN 1 ELSE 0 END), sum(estimated),
-        coalesce(sum(would_cost), 0), sum(CASE WHEN mode = 'observe' AND would_cost IS NULL THEN 1 ELSE 0 END)
-      FROM request r {ended} GROUP BY {", ".join(KEY)}"""
+        coalesce(sum(would_cost), 0), sum(CASE WHEN mode = 'observe' AND would_cost IS NULL THEN 1 ELSE 0 END),
+        sum(CASE WHEN mode = 'observe' AND routed_to = '' THEN 1 ELSE 0 END), sum({good}), sum({bad})
+      FROM request r WHERE state <> 'started'"""
     attempts = """
       SELECT a.day, a.provider, a.model, r.mode, count(*), sum(CASE WHEN a.outcome <> 'ok' THEN 1 ELSE 0 END),
         sum(a.input), sum(a.output), sum(a.cache_read), sum(a.cache_write), sum(a.reasoning),
         coalesce(sum(a.cost), 0), sum(CASE WHEN a.cost IS NULL THEN 1 ELSE 0 END), sum(a.estimated)
       FROM attempt a JOIN request r ON r.id = a.request GROUP BY a.day, a.provider, a.model, r.mode"""
-    return {"rollup": _sorted(transaction.run(requests)), "rollup_attempt": _sorted(transaction.run(attempts))}
+    day, hour = ", ".join(KEY), ", ".join(HOUR_KEY[1:])
+    return {
+        "rollup": _sorted(transaction.run(f"SELECT {day}, {sums} GROUP BY {day}")),
+        "rollup_hour": _sorted(transaction.run(f"SELECT ts / {HOUR}, {hour}, {sums} GROUP BY ts / {HOUR}, {hour}")),
+        "rollup_attempt": _sorted(transaction.run(attempts)),
+    }
 
 
 def kept(transaction: Transaction) -> dict[str, list[tuple[Any, ...]]]:
-    """What both rollups do hold, in the same form."""
-    requests = f"SELECT {', '.join((*KEY, *SUMS))} FROM rollup WHERE requests <> 0"
-    attempts = f"SELECT {', '.join((*ATTEMPT_KEY, *ATTEMPT_SUMS))} FROM rollup_attempt WHERE attempts <> 0"
-    return {"rollup": _sorted(transaction.run(requests)), "rollup_attempt": _sorted(transaction.run(attempts))}
+    """What the rollups do hold, in the same form."""
+    held = (
+        ("rollup", (*KEY, *SUMS), "requests"),
+        ("rollup_hour", (*HOUR_KEY, *SUMS), "requests"),
+        ("rollup_attempt", (*ATTEMPT_KEY, *ATTEMPT_SUMS), "attempts"),
+    )
+    return {
+        table: _sorted(transaction.run(f"SELECT {', '.join(columns)} FROM {table} WHERE {count} <> 0"))
+        for table, columns, count in held
+    }
 
 
 def _sums(row: RequestRow) -> tuple[int, ...]:
@@ -165,7 +201,7 @@ def _sums(row: RequestRow) -> tuple[int, ...]:
         row.outcome == "refused",
         row.escalated,
         bool(row.escalation) and not row.escalated,
-        any(a.outcome == "bad_content" for a in row.tries),
+        _spoiled(row),
         0,
         row.usage.input,
         row.usage.output,
@@ -177,7 +213,18 @@ def _sums(row: RequestRow) -> tuple[int, ...]:
         row.estimated,
         row.would_cost or 0,
         observed and row.would_cost is None,
+        observed and not row.routed_to,
+        0,
+        0,
     )
+
+
+def _spoiled(row: RequestRow) -> bool:
+    return any(attempt.outcome == "bad_content" for attempt in row.tries)
+
+
+def _only(**values: int) -> tuple[int, ...]:
+    return tuple(values.get(name, 0) for name in SUMS)
 
 
 def _attempt_sums(row: AttemptRow) -> tuple[int, ...]:
@@ -186,7 +233,7 @@ def _attempt_sums(row: AttemptRow) -> tuple[int, ...]:
     return (1, row.outcome != "ok", *counts, row.cost or 0, row.cost is None, row.estimated)
 
 
-def _grow(sums: dict[tuple[str, ...], list[int]], key: tuple[str, ...], values: Iterable[int]) -> None:
+def _grow(sums: dict[tuple[Any, ...], list[int]], key: tuple[Any, ...], values: Iterable[int]) -> None:
     known = sums.get(key)
     if known is None:
         sums[key] = [int(value) for value in values]

@@ -132,6 +132,7 @@ def _row(
         prompt="" if tainted or key is None else keyed(key, _canonical(ended.asking.request)),
         intent=primary_intent(policy, ended.extraction.ask("intent")),
         purpose=_text(seen, "purpose") or "turn",
+        task_type=_text(seen, "task_type"),
         user_turn=_text(seen, "purpose") in ("", "turn") and not _carries_on(ended.asking.request),
         stream=ended.streamed,
         tainted=tainted,

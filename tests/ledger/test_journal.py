@@ -90,6 +90,7 @@ def test_a_day_begins_in_the_ledgers_time_zone(tmp_path: Path) -> None:
 
 
 def test_feedback_of_one_source_is_its_last_word(books: Ledger) -> None:
+    books.append(row("a"))
     books.append(Feedback("a", NOON, "good", "me"))
     books.append(Feedback("a", NOON + 1, "bad", "me"))
     books.append(Feedback("a", NOON, "good", "you"))
@@ -209,10 +210,17 @@ requests = st.builds(
 )
 
 
-@given(st.lists(st.lists(requests, min_size=1, max_size=6), max_size=4), st.integers(0, 3))
+verdicts = st.builds(
+    Feedback, st.sampled_from("abcdz"), st.just(NOON), st.sampled_from(("good", "bad")), st.sampled_from(("", "me"))
+)
+
+
+@given(
+    st.lists(st.lists(requests, min_size=1, max_size=6), max_size=4), st.integers(0, 3), st.lists(verdicts, max_size=4)
+)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_sums_are_the_sums_of_the_rows_whatever_comes_in_whatever_groups(
-    groups: list[list[RequestRow]], begun: int
+    groups: list[list[RequestRow]], begun: int, said: list[Feedback]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(f"{folder}/ledger.db")
@@ -221,7 +229,7 @@ def test_the_sums_are_the_sums_of_the_rows_whatever_comes_in_whatever_groups(
                 opened = row(id, outcome="", provider="", model="", cost=0, usage=Usage(), tries=())
                 journal.start(transaction, journal.request_values(opened, "2026-11-20", "started"))
         for group in groups:
-            entries: list[Entry] = [*group]
+            entries: list[Entry] = [*group, *said]
             with store.write(1) as transaction:
                 journal.write(transaction, journal.prepared(entries, Days("UTC")), NOON)
                 journal.close_lost(transaction, NOON + 10, 5)
