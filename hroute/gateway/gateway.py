@@ -172,7 +172,7 @@ class Gateway:
         )
         answer = await self._go(Exchange(engine, run, asked, upstream, responder))
         self.loops.served(asked, engine.policy, answer)
-        self.tally.add(asked.session, answer)
+        self.tally.add(asked, engine.policy, answer)
 
     async def _go(self, exchange: Exchange) -> Answer:
         """The exchange to its end, counted."""
@@ -198,7 +198,7 @@ class Gateway:
             await self._relay(by, responder)
             return
         passing = PassingBy(asked, self.forwarder, self.instance)
-        self.tally.add(asked.session, await self._go(Exchange(engine, run, asked, passing, responder)))
+        self.tally.add(asked, engine.policy, await self._go(Exchange(engine, run, asked, passing, responder)))
 
     async def _relay(self, by: RawAsked, responder: Responder) -> None:
         """As it is, both ways."""
