@@ -9,10 +9,12 @@ from typing import Any, Final
 import orjson
 
 from hroute.errors import UsageError
+from hroute.gateway.bodies import decode
 from hroute.gateway.doors import Door
 from hroute.terms.message import Request, Tool
 from hroute.terms.signal import SIGNALS, Value, coerce
-from hroute.wire.fields import Json, Malformed, inner, loads, mapping, word
+from hroute.wire.fields import Json, Malformed, inner, word
+from hroute.wire.unread import Unread, unread
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -23,6 +25,9 @@ METADATA: Final = "hroute_"
 
 HOSTED: Final = "hosted_tools"
 """The parameter under which tools travel that only their own vendor runs: the detectors read them, no other wire has it."""
+UNREAD: Final = "other_fields"
+"""The parameter under which the text of fields travels that no parser reads: for the detectors alone."""
+OURS: Final = frozenset({HOSTED, UNREAD})
 _SESSIONS: Final = ("x-claude-code-session-id", "session_id", "session-id", "x-session-id", "x-session-affinity", "conversation_id")  # fmt: skip
 """Headers in which known clients name their conversation, the surest first."""
 _GIVEN: Final = frozenset(SIGNALS) - {"message", "held_rule", "arrival_hour"}
@@ -33,8 +38,8 @@ _GIVEN: Final = frozenset(SIGNALS) - {"message", "held_rule", "arrival_hour"}
 class Asked:
     """One request through a door. `raw` are the bytes that came; `given` the signals that the caller and the wire name.
 
-    `body` is `raw` as JSON without signals of ours; `exact` says that nothing had to be taken out. `beyond` are keys of the
-    body that the message model has no word for: they reach their own dialect only.
+    `body` is `raw` as JSON without signals of ours; `exact` says that nothing had to be taken out. `beyond` names the
+    fields below the keys of the body that no parser reads: they reach their own dialect only.
     """
 
     door: Door
@@ -70,24 +75,28 @@ def read(door: Door, raw: bytes, headers: Mapping[str, str], query: str = "", pa
         raise Malformed("the body is nested too deeply") from None
     if not request.messages:
         raise Malformed("there is no message in it")
-    beyond = {key: value for key, value in body.items() if key not in door.known}
+    left = unread(door.dialect, body, door.known)
+    request = replace(request, params={**_beyond(body, door, request, left), **request.params})
     tools, hosted = _tools(request)
     if hosted:
-        beyond[HOSTED] = {tool.name: tool.schema for tool in hosted}
-    request = replace(request, tools=tools, params={**beyond, **request.params})
+        request = replace(request, tools=tools, params={**request.params, HOSTED: _declared(hosted)})
     given = {**_of_wire(body, headers), **said, **_of_headers(headers)}
     signals = {name: coerce(name, value) for name, value in given.items() if value is not None}
-    beyond_all = tuple(key for key in beyond if key not in door.partly and key != HOSTED)
-    return Asked(door, raw, body, body is whole, request, signals, beyond_all, headers, query, path or door.path)
+    return Asked(door, raw, body, body is whole, request, signals, left.names, headers, query, path or door.path)
 
 
-def decode(raw: bytes) -> Json:
-    """A body as JSON. Raises Malformed."""
-    try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        value = loads(raw)  # what is odd but readable, such as NaN or a lone surrogate
-    return mapping(value, "body")
+def _beyond(body: Json, door: Door, request: Request, left: Unread) -> dict[str, Any]:
+    """The keys of `body` that its parser does not read whole, as parameters: the detectors read them, and a wire that
+    knows one sends it. One that bears the name of another parameter is text for the detectors only."""
+    found = {key: value for key, value in body.items() if key not in door.known}
+    hidden = [found.pop(key) for key in (*request.params, *OURS) if key in found]
+    if left.text or hidden:
+        found[UNREAD] = [left.text, *hidden]
+    return found
+
+
+def _declared(hosted: tuple[Tool, ...]) -> dict[str, Any]:
+    return {tool.name: tool.schema for tool in hosted}
 
 
 def headers_of(raw: RawHeaders) -> dict[str, str]:

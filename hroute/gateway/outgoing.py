@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from hroute.gateway.asked import HOSTED, PREFIX, Asked
+from hroute.gateway.asked import HOSTED, OURS, PREFIX, Asked
 from hroute.providers.forward import RawCall
 from hroute.providers.protocol import Target
 from hroute.providers.wires import Wire, fitting
@@ -172,8 +172,8 @@ def _translated(asked: Asked, call: Call, wire: Wire) -> tuple[bytes, tuple[str,
     params = {name: value for name, value in request.params.items() if name not in foreign}
     fitted, dropped = fitting(wire, call.target, replace(request, params=params))
     hosted = tuple(f"tools.{name}" for name in request.params.get(HOSTED, ()))
-    missing = [name for name in dropped if name not in asked.door.partly and name != HOSTED]
-    return written(wire.emit(call.target, fitted)), (*foreign, *missing, *hosted)
+    missing = [name for name in dropped if name not in asked.door.partly and name not in OURS]
+    return written(wire.emit(call.target, fitted)), (*foreign, *missing, *asked.beyond, *hosted)
 
 
 def _headers(asked: Asked, call: Call, wire: Wire, standing: Standing, instance: str) -> Iterator[tuple[str, str]]:
