@@ -7,30 +7,34 @@ none of them is unread.
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 from hroute.wire.errors import Dialect
 from hroute.wire.fields import Json
-from hroute.wire.keys import doubled, entries
+from hroute.wire.looks import (
+    Check,
+    Found,
+    a_count,
+    a_flag,
+    a_text,
+    a_url,
+    a_word,
+    an_id,
+    an_object,
+    arguments,
+    by_type,
+    first_of,
+    is_word,
+    items_of,
+    list_of,
+    object_of,
+    opaque,
+    texts,
+)
 
-Found = list[tuple[str, object]]
-Check = Callable[[Any, str, Found], None]
-"""Looks at a value that stands at a path and adds what nobody reads."""
-
-_LARGE: Final = 10**10
-"""A count beyond this is no count."""
 _NAMED: Final = 40
-_LONGEST: Final = 100
-"""Characters of a word or an identifier."""
-_JOINED: Final = str.maketrans("-./:|", "_____")
-_UNJOINED: Final = str.maketrans("", "", "-_./:|")
-_LETTERS: Final = string.ascii_letters
-_NO_DIGIT: Final = str.maketrans(string.ascii_letters, " " * 52)
-_PREFIXES: Final = ("toolu_", "call_", "fc_", "ctc_", "msg_", "rs_", "resp_", "item_", "srvtoolu_", "chatcmpl-", "file-", "file_")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def unread(dialect: Dialect, body: Json, known: frozenset[str]) -> Unread:
     found.sort(key=lambda entry: entry[0])
     if not found:
         return NOTHING
-    names = dict.fromkeys(path if _is_word(path) else "?" for path, _ in found)
+    names = dict.fromkeys(path if is_word(path) else "?" for path, _ in found)
     return Unread(tuple(names)[:_NAMED], "\n".join(line for path, value in found for line in lines(path, value)))
 
 
@@ -73,177 +77,19 @@ def lines(path: str, value: object) -> Iterator[str]:
             yield f"{key}: {node}"
 
 
-def _text(value: Any, path: str, found: Found) -> None:
-    """Read whole, where it is a text."""
-    if type(value) is not str and value is not None:
-        found.append((path, value))
-
-
-def _flag(value: Any, path: str, found: Found) -> None:
-    if value is not True and value is not False and value is not None:
-        found.append((path, value))
-
-
-def _count(value: Any, path: str, found: Found) -> None:
-    if value is not None and not (isinstance(value, (int, float)) and abs(value) < _LARGE):
-        found.append((path, value))
-
-
-def _name(value: Any, path: str, found: Found) -> None:
-    """A word of the dialect: nothing that could be read as a sentence or as somebody's number."""
-    if value is not None and not (type(value) is str and _is_word(value)):
-        found.append((path, value))
-
-
-def _id(value: Any, path: str, found: Found) -> None:
-    """An identifier as vendors and their clients draw it; one of another shape is looked at."""
-    if value is not None and not (type(value) is str and _is_id(value)):
-        found.append((path, value))
-
-
-@lru_cache(4096)
-def _is_id(value: str) -> bool:
-    drawn = value.startswith(_PREFIXES) or (len(value) == 36 and value.count("-") == 4)
-    return drawn and _is_word(value)
-
-
-@lru_cache(4096)
-def _is_word(value: str) -> bool:
-    if len(value) > _LONGEST or not value.isascii() or not f"_{value.translate(_JOINED)}".isidentifier():
-        return False
-    return sum(map(str.isdigit, value)) < 7 or not _numeric(value.translate(_UNJOINED))
-
-
-def _numeric(value: str) -> bool:
-    """Whether it has no letters but its prefix's, or a dozen digits in a row: a number of somebody's may look so."""
-    rest = value.lstrip(_LETTERS)
-    return rest.isdigit() or max(map(len, rest.translate(_NO_DIGIT).split())) >= 12
-
-
-def _opaque(value: Any, path: str, found: Found) -> None:
-    """Base64: nobody can read it, and it holds no text that a detector could."""
-    if value is not None and value != "" and not (type(value) is str and len(value) >= 40 and _is_base64(value)):
-        found.append((path, value))
-
-
-def _is_base64(value: str) -> bool:
-    return value.isascii() and value.encode().translate(None, b"+/-_=").isalnum()
-
-
-def _object(value: Any, path: str, found: Found) -> None:
-    """Read whole elsewhere, where it is an object."""
-    if not isinstance(value, Mapping) and value is not None:
-        found.append((path, value))
-
-
-def _anything(value: Any, path: str, found: Found) -> None:
-    """A parameter that is kept and read as it stands."""
-
-
-def _arguments(value: Any, path: str, found: Found) -> None:
-    """The JSON text of a call: read where it is an object whose keys stand once."""
-    if type(value) is str:
-        if value.strip() and (not value.lstrip().startswith("{") or doubled(value)):
-            found.append((path, entries(value)))
-    else:
-        _object(value, path, found)
-
-
-def _url(value: Any, path: str, found: Found) -> None:
-    """An address, which is read, or data."""
-    if type(value) is not str:
-        _text(value, path, found)
-    elif value[:8].lower().startswith(("http:", "https:", "file:")):
-        return
-    elif value.startswith("data:"):
-        head, _, data = value.partition(",")
-        _name(head.replace(";", "/").replace("=", "/"), path, found)
-        _opaque(data, path, found)
-    else:
-        found.append((path, value))
-
-
-def _object_of(**fields: Check) -> Check:
-    texts = frozenset(key for key, shape in fields.items() if shape is _text)
-
-    def check(value: Any, path: str, found: Found) -> None:
-        if not isinstance(value, dict):
-            _object(value, path, found)
-            return
-        for key, item in value.items():
-            if type(item) is str and key in texts:
-                continue
-            shape = fields.get(key)
-            if shape is None:
-                found.append((f"{path}.{key}", item))
-            else:
-                shape(item, f"{path}.{key}", found)
-
-    return check
-
-
-def _one_of(choose: Callable[[Json], Check], *, text: bool = False, items: bool = True) -> Check:
-    """A list of objects of several kinds, or one text where that is read, too."""
-
-    def check(value: Any, path: str, found: Found) -> None:
-        if isinstance(value, list) and items:
-            for item in value:
-                if isinstance(item, Mapping):
-                    choose(item)(item, path, found)
-                else:
-                    found.append((path, item))
-        elif not (text and type(value) is str) and value is not None:
-            found.append((path, value))
-
-    return check
-
-
-def _by_type(kinds: Mapping[str, Check], usual: str = "") -> Callable[[Json], Check]:
-    """The shape of the item's `type`; an item of no known type is all unread."""
-
-    def choose(item: Json) -> Check:
-        kind = item.get("type", usual)
-        return kinds.get(kind, _all) if isinstance(kind, str) else _all
-
-    return choose
-
-
-def _all(value: Any, path: str, found: Found) -> None:
-    found.append((path, value))
-
-
-def _either(first: str, second: str, shape: Check) -> Check:
-    """Of two fields only the first is read where both stand."""
-
-    def check(value: Any, path: str, found: Found) -> None:
-        shape(value, path, found)
-        if isinstance(value, Mapping) and value.get(first) and value.get(second):
-            found.append((f"{path}.{second}", value[second]))
-
-    return check
-
-
-def _list_of(item: Check) -> Check:
-    return _one_of(lambda _: item)
-
-
-def _texts(value: Any, path: str, found: Found) -> None:
-    """One text or a list of texts."""
-    for item in value if isinstance(value, list) else (value,):
-        _text(item, path, found)
-
-
 # Anthropic's messages
 
-_SAID: Final = _object_of(type=_name, text=_text)
-_SOURCE: Final = _either("data", "url", _object_of(type=_name, media_type=_name, data=_opaque, url=_url, file_id=_id))
-_PICTURE: Final = _object_of(type=_name, source=_SOURCE, title=_text)
-_WRITTEN: Final = _either(
+_SAID: Final = object_of(type=a_word, text=a_text)
+_SOURCE: Final = first_of(
+    "data", "url", object_of(type=a_word, media_type=a_word, data=opaque, url=a_url, file_id=an_id)
+)
+_PICTURE: Final = object_of(type=a_word, source=_SOURCE, title=a_text)
+_WRITTEN: Final = first_of(
     "content",
     "data",
-    _object_of(type=_name, media_type=_name, data=_text, content=_one_of(_by_type({"text": _SAID}), text=True)),
+    object_of(type=a_word, media_type=a_word, data=a_text, content=items_of(by_type({"text": _SAID}), text=True)),
 )
-_DOCUMENT: Final = _object_of(type=_name, source=_WRITTEN, title=_text)
+_DOCUMENT: Final = object_of(type=a_word, source=_WRITTEN, title=a_text)
 
 
 def _document(block: Json) -> Check:
@@ -253,21 +99,21 @@ def _document(block: Json) -> Check:
 
 
 _UNREADABLE: Final[Mapping[str, Check]] = dict.fromkeys(("image", "audio", "container_upload", "document"), _PICTURE)
-_RESULT: Final = _object_of(
-    type=_name,
-    tool_use_id=_id,
-    content=_one_of(_by_type({"text": _SAID, **_UNREADABLE}), text=True),
-    is_error=_flag,
+_RESULT: Final = object_of(
+    type=a_word,
+    tool_use_id=an_id,
+    content=items_of(by_type({"text": _SAID, **_UNREADABLE}), text=True),
+    is_error=a_flag,
 )
 _BLOCKS: Final[Mapping[str, Check]] = {
     "text": _SAID,
-    "thinking": _object_of(type=_name, thinking=_text, signature=_opaque),
-    "redacted_thinking": _object_of(type=_name, data=_opaque),
-    "tool_use": _object_of(type=_name, id=_id, name=_text, input=_object),
+    "thinking": object_of(type=a_word, thinking=a_text, signature=opaque),
+    "redacted_thinking": object_of(type=a_word, data=opaque),
+    "tool_use": object_of(type=a_word, id=an_id, name=a_text, input=an_object),
     "tool_result": _RESULT,
     **_UNREADABLE,
 }
-_KIND_OF_BLOCK: Final = _by_type(_BLOCKS)
+_KIND_OF_BLOCK: Final = by_type(_BLOCKS)
 
 
 def _block(block: Json) -> Check:
@@ -277,107 +123,107 @@ def _block(block: Json) -> Check:
     return _KIND_OF_BLOCK(block)
 
 
+_OWN_TOOL: Final = object_of(type=a_word, name=a_text, description=a_text, input_schema=an_object)
 _MESSAGES: Final[Mapping[str, Check]] = {
-    "model": _name,
-    "max_tokens": _count,
-    "stream": _flag,
-    "messages": _list_of(_object_of(role=_name, content=_one_of(_block, text=True))),
-    "system": _one_of(lambda _: _SAID, text=True),
-    "tools": _one_of(lambda tool: _OWN_TOOL if tool.get("type", "custom") == "custom" else _hosted),
-    "stop_sequences": _texts,
-    "thinking": _object_of(type=_name, budget_tokens=_count),
-    "tool_choice": _object_of(type=_name, name=_text, disable_parallel_tool_use=_flag),
+    "model": a_word,
+    "max_tokens": a_count,
+    "stream": a_flag,
+    "messages": list_of(object_of(role=a_word, content=items_of(_block, text=True))),
+    "system": items_of(lambda _: _SAID, text=True),
+    "tools": items_of(lambda tool: _OWN_TOOL if tool.get("type", "custom") == "custom" else _hosted),
+    "stop_sequences": texts,
+    "thinking": object_of(type=a_word, budget_tokens=a_count),
+    "tool_choice": object_of(type=a_word, name=a_text, disable_parallel_tool_use=a_flag),
 }
-_OWN_TOOL: Final = _object_of(type=_name, name=_text, description=_text, input_schema=_object)
 
 
 def _hosted(value: Any, path: str, found: Found) -> None:
     """A tool that only its vendor runs is read whole, as a schema."""
-    _name(value.get("type"), f"{path}.type", found)
+    a_word(value.get("type"), f"{path}.type", found)
 
 
 # OpenAI's chat completions
 
-_FILE: Final = _either("file_data", "file_url", _either("filename", "file_id", _object_of(file_data=_url, file_url=_url, filename=_text, file_id=_id)))  # fmt: skip
-_AUDIO: Final = _object_of(data=_opaque, format=_name)
+_FILE: Final = first_of("file_data", "file_url", first_of("filename", "file_id", object_of(file_data=a_url, file_url=a_url, filename=a_text, file_id=an_id)))  # fmt: skip
+_AUDIO: Final = object_of(data=opaque, format=a_word)
 _ITEMS: Final[Mapping[str, Check]] = {
     "text": _SAID,
-    "refusal": _object_of(type=_name, refusal=_text),
-    "image_url": _object_of(type=_name, image_url=_object_of(url=_url, detail=_name)),
-    "input_audio": _object_of(type=_name, input_audio=_AUDIO),
-    "file": _object_of(type=_name, file=_FILE),
+    "refusal": object_of(type=a_word, refusal=a_text),
+    "image_url": object_of(type=a_word, image_url=object_of(url=a_url, detail=a_word)),
+    "input_audio": object_of(type=a_word, input_audio=_AUDIO),
+    "file": object_of(type=a_word, file=_FILE),
 }
-_CONTENT: Final = _one_of(_by_type(_ITEMS), text=True)
-_FUNCTION: Final = _object_of(name=_text, arguments=_arguments)
-_CALL: Final = _either("function", "custom", _object_of(id=_id, type=_name, index=_count, function=_FUNCTION, custom=_object_of(name=_text, input=_arguments)))  # fmt: skip
-_THOUGHT: Final = _object_of(
-    role=_name,
+_CONTENT: Final = items_of(by_type(_ITEMS), text=True)
+_FUNCTION: Final = object_of(name=a_text, arguments=arguments)
+_CALL: Final = first_of("function", "custom", object_of(id=an_id, type=a_word, index=a_count, function=_FUNCTION, custom=object_of(name=a_text, input=arguments)))  # fmt: skip
+_THOUGHT: Final = object_of(
+    role=a_word,
     content=_CONTENT,
-    refusal=_text,
-    reasoning_content=_text,
-    reasoning=_text,
-    tool_calls=_list_of(_CALL),
+    refusal=a_text,
+    reasoning_content=a_text,
+    reasoning=a_text,
+    tool_calls=list_of(_CALL),
     function_call=_FUNCTION,
 )
-_ASKED: Final = _object_of(role=_name, content=_CONTENT)
-_ANSWERED: Final = _either("tool_call_id", "name", _object_of(role=_name, content=_CONTENT, tool_call_id=_id, name=_name))  # fmt: skip
+_ASKED: Final = object_of(role=a_word, content=_CONTENT)
+_ANSWERED: Final = first_of("tool_call_id", "name", object_of(role=a_word, content=_CONTENT, tool_call_id=an_id, name=a_word))  # fmt: skip
 _ROLES: Final[Mapping[str, Check]] = {
-    "assistant": _either("reasoning_content", "reasoning", _THOUGHT),
+    "assistant": first_of("reasoning_content", "reasoning", _THOUGHT),
     "tool": _ANSWERED,
     "function": _ANSWERED,
 }
-_DECLARED: Final = _object_of(name=_text, description=_text, parameters=_object)
+_DECLARED: Final = object_of(name=a_text, description=a_text, parameters=an_object)
+_CHAT_TOOL: Final = object_of(type=a_word, function=_DECLARED)
 _CHAT: Final[Mapping[str, Check]] = {
-    "model": _name,
-    "max_tokens": _count,
-    "max_completion_tokens": _count,
-    "stream": _flag,
-    "stream_options": _object_of(include_usage=_flag),
-    "messages": _one_of(lambda m: _ROLES.get(str(m.get("role")), _ASKED)),
-    "tools": _one_of(lambda tool: _CHAT_TOOL if tool.get("type", "function") == "function" else _hosted),
-    "stop": _texts,
-    "reasoning_effort": _text,
+    "model": a_word,
+    "max_tokens": a_count,
+    "max_completion_tokens": a_count,
+    "stream": a_flag,
+    "stream_options": object_of(include_usage=a_flag),
+    "messages": items_of(lambda m: _ROLES.get(str(m.get("role")), _ASKED)),
+    "tools": items_of(lambda tool: _CHAT_TOOL if tool.get("type", "function") == "function" else _hosted),
+    "stop": texts,
+    "reasoning_effort": a_text,
     "tool_choice": lambda value, path, found: _choice(value, path, found),
 }
-_CHAT_TOOL: Final = _object_of(type=_name, function=_DECLARED)
-_CHOICE: Final = _object_of(type=_name, name=_text, function=_object_of(name=_text))
+_CHOICE: Final = object_of(type=a_word, name=a_text, function=object_of(name=a_text))
 
 
 def _choice(value: Any, path: str, found: Found) -> None:
-    _CHOICE(value, path, found) if isinstance(value, Mapping) else _name(value, path, found)
+    _CHOICE(value, path, found) if isinstance(value, Mapping) else a_word(value, path, found)
 
 
 # OpenAI's responses
 
-_SHARED: Final[Mapping[str, Check]] = {"type": _name, "id": _id, "status": _name}
-_SPOKEN: Final = _object_of(type=_name, text=_text)
+_SHARED: Final[Mapping[str, Check]] = {"type": a_word, "id": an_id, "status": a_word}
+_SPOKEN: Final = object_of(type=a_word, text=a_text)
 _PARTS: Final[Mapping[str, Check]] = {
     **dict.fromkeys(("input_text", "output_text", "text", "summary_text", "reasoning_text"), _SPOKEN),
-    "refusal": _object_of(type=_name, refusal=_text),
-    "input_image": _object_of(type=_name, image_url=_url, file_id=_id, detail=_name),
-    "input_file": _either("file_data", "file_url", _either("filename", "file_id", _object_of(type=_name, file_data=_url, file_url=_url, filename=_text, file_id=_id))),
-    "input_audio": _object_of(type=_name, input_audio=_AUDIO),
+    "refusal": object_of(type=a_word, refusal=a_text),
+    "input_image": object_of(type=a_word, image_url=a_url, file_id=an_id, detail=a_word),
+    "input_file": first_of("file_data", "file_url", first_of("filename", "file_id", object_of(type=a_word, file_data=a_url, file_url=a_url, filename=a_text, file_id=an_id))),
+    "input_audio": object_of(type=a_word, input_audio=_AUDIO),
 }  # fmt: skip
-_TOLD: Final = _one_of(_by_type(_PARTS), text=True)
-_OUTPUT: Final = _object_of(**_SHARED, call_id=_id, output=_TOLD)
+_TOLD: Final = items_of(by_type(_PARTS), text=True)
+_OUTPUT: Final = object_of(**_SHARED, call_id=an_id, output=_TOLD)
 _ENTRIES: Final[Mapping[str, Check]] = {
-    "message": _object_of(**_SHARED, role=_name, content=_TOLD),
-    "reasoning": _object_of(**_SHARED, summary=_list_of(_SPOKEN), content=_list_of(_SPOKEN), encrypted_content=_opaque),
-    "function_call": _object_of(**_SHARED, call_id=_id, name=_text, arguments=_arguments),
-    "custom_tool_call": _object_of(**_SHARED, call_id=_id, name=_text, input=_text),
+    "message": object_of(**_SHARED, role=a_word, content=_TOLD),
+    "reasoning": object_of(**_SHARED, summary=list_of(_SPOKEN), content=list_of(_SPOKEN), encrypted_content=opaque),
+    "function_call": object_of(**_SHARED, call_id=an_id, name=a_text, arguments=arguments),
+    "custom_tool_call": object_of(**_SHARED, call_id=an_id, name=a_text, input=a_text),
     "function_call_output": _OUTPUT,
     "custom_tool_call_output": _OUTPUT,
 }
+_RESPONSES_TOOL: Final = object_of(type=a_word, name=a_text, description=a_text, parameters=an_object)
 _RESPONSES: Final[Mapping[str, Check]] = {
-    "model": _name,
-    "max_output_tokens": _count,
-    "stream": _flag,
-    "instructions": _text,
-    "input": _one_of(_by_type(_ENTRIES, "message"), text=True),
-    "tools": _one_of(lambda tool: _RESPONSES_TOOL if tool.get("type", "function") == "function" else _hosted),
+    "model": a_word,
+    "max_output_tokens": a_count,
+    "stream": a_flag,
+    "instructions": a_text,
+    "input": items_of(by_type(_ENTRIES, "message"), text=True),
+    "tools": items_of(lambda tool: _RESPONSES_TOOL if tool.get("type", "function") == "function" else _hosted),
     "tool_choice": _choice,
 }
-_RESPONSES_TOOL: Final = _object_of(type=_name, name=_text, description=_text, parameters=_object)
 
 SHAPES: Final[Mapping[Dialect, Mapping[str, Check]]] = {
     "anthropic": _MESSAGES,
