@@ -21,6 +21,15 @@ def doubled(text: str | bytes) -> bool:
     return False
 
 
+def plain(text: str) -> bool:
+    """Whether `text` is JSON in which no key stands twice."""
+    try:
+        json.loads(text, object_pairs_hook=_once)
+    except (_Twice, ValueError, RecursionError):
+        return False
+    return True
+
+
 def entries(text: str) -> Any:
     """JSON with every entry of every object, also of keys that stand twice; the text itself where it is no JSON."""
     try:

@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from hroute.wire.fields import Json
-from hroute.wire.keys import doubled, entries
+from hroute.wire.keys import entries, plain
 
-Found = list[tuple[str, object]]
+Found = list[tuple[str, object, bool]]
+"""A path, what stands there, and whether it is a field that nobody knows."""
 Check = Callable[[Any, str, Found], None]
 """Looks at a value that stands at a path and adds what nobody reads."""
 
@@ -28,29 +29,29 @@ _PREFIXES: Final = ("toolu_", "call_", "fc_", "ctc_", "msg_", "rs_", "resp_", "i
 def a_text(value: Any, path: str, found: Found) -> None:
     """Read whole, where it is a text."""
     if type(value) is not str and value is not None:
-        found.append((path, value))
+        found.append((path, value, False))
 
 
 def a_flag(value: Any, path: str, found: Found) -> None:
     if value is not True and value is not False and value is not None:
-        found.append((path, value))
+        found.append((path, value, False))
 
 
 def a_count(value: Any, path: str, found: Found) -> None:
     if value is not None and not (isinstance(value, (int, float)) and abs(value) < _LARGE):
-        found.append((path, value))
+        found.append((path, value, False))
 
 
 def a_word(value: Any, path: str, found: Found) -> None:
     """A word of the dialect: nothing that could be read as a sentence or as somebody's number."""
     if value is not None and not (type(value) is str and is_word(value)):
-        found.append((path, value))
+        found.append((path, value, False))
 
 
 def an_id(value: Any, path: str, found: Found) -> None:
     """An identifier as vendors and their clients draw it; one of another shape is looked at."""
     if value is not None and not (type(value) is str and _is_id(value)):
-        found.append((path, value))
+        found.append((path, value, False))
 
 
 @lru_cache(4096)
@@ -75,7 +76,7 @@ def _numeric(value: str) -> bool:
 def opaque(value: Any, path: str, found: Found) -> None:
     """Base64: nobody can read it, and it holds no text that a detector could."""
     if value is not None and value != "" and not (type(value) is str and len(value) >= 40 and _is_base64(value)):
-        found.append((path, value))
+        found.append((path, value, False))
 
 
 def _is_base64(value: str) -> bool:
@@ -85,18 +86,14 @@ def _is_base64(value: str) -> bool:
 def an_object(value: Any, path: str, found: Found) -> None:
     """Read whole elsewhere, where it is an object."""
     if not isinstance(value, Mapping) and value is not None:
-        found.append((path, value))
-
-
-def anything(value: Any, path: str, found: Found) -> None:
-    """A parameter that is kept and read as it stands."""
+        found.append((path, value, False))
 
 
 def arguments(value: Any, path: str, found: Found) -> None:
     """The JSON text of a call: read where it is an object whose keys stand once."""
     if type(value) is str:
-        if value.strip() and (not value.lstrip().startswith("{") or doubled(value)):
-            found.append((path, entries(value)))
+        if value.strip() and not (value.lstrip().startswith("{") and plain(value)):
+            found.append((path, entries(value), False))
     else:
         an_object(value, path, found)
 
@@ -112,7 +109,7 @@ def a_url(value: Any, path: str, found: Found) -> None:
         a_word(head.replace(";", "/").replace("=", "/"), path, found)
         opaque(data, path, found)
     else:
-        found.append((path, value))
+        found.append((path, value, False))
 
 
 def object_of(**fields: Check) -> Check:
@@ -127,25 +124,25 @@ def object_of(**fields: Check) -> Check:
                 continue
             shape = fields.get(key)
             if shape is None:
-                found.append((f"{path}.{key}", item))
+                found.append((f"{path}.{key}", item, True))
             else:
                 shape(item, f"{path}.{key}", found)
 
     return check
 
 
-def items_of(choose: Callable[[Json], Check], *, text: bool = False, items: bool = True) -> Check:
+def items_of(choose: Callable[[Json], Check], *, text: bool = False) -> Check:
     """A list of objects of several kinds, or one text where that is read, too."""
 
     def check(value: Any, path: str, found: Found) -> None:
-        if isinstance(value, list) and items:
+        if isinstance(value, list):
             for item in value:
                 if isinstance(item, Mapping):
                     choose(item)(item, path, found)
                 else:
-                    found.append((path, item))
+                    found.append((path, item, False))
         elif not (text and type(value) is str) and value is not None:
-            found.append((path, value))
+            found.append((path, value, False))
 
     return check
 
@@ -161,7 +158,7 @@ def by_type(kinds: Mapping[str, Check], usual: str = "") -> Callable[[Json], Che
 
 
 def everything(value: Any, path: str, found: Found) -> None:
-    found.append((path, value))
+    found.append((path, value, False))
 
 
 def first_of(first: str, second: str, shape: Check) -> Check:
@@ -170,7 +167,7 @@ def first_of(first: str, second: str, shape: Check) -> Check:
     def check(value: Any, path: str, found: Found) -> None:
         shape(value, path, found)
         if isinstance(value, Mapping) and value.get(first) and value.get(second):
-            found.append((f"{path}.{second}", value[second]))
+            found.append((f"{path}.{second}", value[second], False))
 
     return check
 

@@ -58,8 +58,8 @@ def unread(dialect: Dialect, body: Json, known: frozenset[str]) -> Unread:
     found.sort(key=lambda entry: entry[0])
     if not found:
         return NOTHING
-    names = dict.fromkeys(path if is_word(path) else "?" for path, _ in found)
-    return Unread(tuple(names)[:_NAMED], "\n".join(line for path, value in found for line in lines(path, value)))
+    names = dict.fromkeys(path if is_word(path) else "?" for path, _, unknown in found if unknown)
+    return Unread(tuple(names)[:_NAMED], "\n".join(line for path, value, _ in found for line in lines(path, value)))
 
 
 def lines(path: str, value: object) -> Iterator[str]:

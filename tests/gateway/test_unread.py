@@ -232,6 +232,23 @@ def test_a_doubled_key_in_the_arguments_of_a_call_hides_nothing(policy: Policy, 
     assert is_seen(policy, path, json.loads(text), False)
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize(
+    "written", ['{"x": "4111 1111 1111 1111', "4111 1111 1111 1111", '["4111 1111 1111 1111"]', '"4111 1111 1111 1111"']
+)
+def test_arguments_that_are_no_object_are_read_all_the_same(policy: Policy, path: str, written: str) -> None:
+    text = json.dumps(SEEN[path]).replace(json.dumps('{"x": "y"}'), json.dumps(written))
+    assert "4111" in text
+    assert is_seen(policy, path, json.loads(text), False)
+
+
+def test_an_id_of_an_unusual_shape_is_read_and_not_said_to_be_lost() -> None:
+    body = json.dumps(SEEN["/v1/chat/completions"]).replace("call_1", "Ab3xYz9Qw").encode()
+    asked = read(DOORS["/v1/chat/completions"], body, {})
+    assert asked.beyond == ("messages.name", "tools.function.strict")
+    assert "Ab3xYz9Qw" in str(asked.request.params)
+
+
 def test_a_doubled_key_is_a_400_and_nothing_leaves() -> None:
     with before_sandbox() as (house, sandbox):
         for path in BODIES:
