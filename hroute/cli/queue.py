@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -179,10 +179,9 @@ async def _work(
                 tried += await work_off(client.engine, queue, terms, stop, lambda each: _tell(each, as_json))
                 if watch is None or stop.asked.is_set():
                     return tried, stop.asked.is_set()
-                try:
-                    await asyncio.wait_for(stop.asked.wait(), watch)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(watch):  # `wait_for` of Python 3.11 may swallow a cancellation
+                        await stop.asked.wait()
 
 
 def _queue(*, rehearsal: bool = False) -> Queue:

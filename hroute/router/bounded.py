@@ -41,7 +41,8 @@ async def work_through(
     async def end_in_time() -> None:
         await stop.asked.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.now.wait(), grace)
+            async with asyncio.timeout(grace):  # `wait_for` of Python 3.11 may swallow a cancellation
+                await stop.now.wait()
         for each in workers:
             each.cancel()
 

@@ -70,7 +70,7 @@ class SystemClock:
             bell.forget(rung.set)
 
     async def asleep(self, seconds: float, bell: Bell | None = None) -> None:
-        from asyncio import Event, get_running_loop, sleep, wait_for
+        from asyncio import Event, get_running_loop, sleep, timeout
 
         if bell is None:
             await sleep(seconds)
@@ -84,7 +84,8 @@ class SystemClock:
         bell.hear(wake)
         try:
             with suppress(TimeoutError):
-                await wait_for(rung.wait(), seconds)
+                async with timeout(seconds):  # `wait_for` of Python 3.11 may swallow a cancellation
+                    await rung.wait()
         finally:
             bell.forget(wake)
 

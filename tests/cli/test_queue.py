@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import signal
@@ -13,10 +14,15 @@ from typing import Any
 
 import pytest
 
+from hroute.cli import queue as commands
 from hroute.ledger.queue import Queue
 from hroute.providers.sandbox.script import Script
 from hroute.providers.sandbox.server import SandboxServer
 from hroute.router import kept
+from hroute.router.bounded import Stop
+from hroute.router.client import AsyncClient
+from hroute.router.queue import Terms
+from hroute.schema.load import load_text
 from hroute.terms.ids import uuid7
 from hroute.terms.message import prompt
 from tests.cli.conftest import POLICY, Cli, environment
@@ -43,6 +49,33 @@ def fail(cli: Cli, words: str = "Why is the sky blue?", *more: str) -> str:
 
 def run(cli: Cli, *arguments: str, script: str = "blue.yaml") -> Any:
     return cli("queue", "run", "--sandbox-script", script, *arguments)
+
+
+def test_a_watch_that_is_cancelled_in_the_moment_in_which_it_is_told_to_stop_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops: list[Stop] = []
+
+    async def work_off(engine: Any, queue: Queue, terms: Terms, stop: Stop, tell: Any) -> list[Any]:
+        stops.append(stop)
+        return []
+
+    monkeypatch.setattr("hroute.router.queue.work_off", work_off)
+
+    async def main() -> None:
+        queue = Queue(str(tmp_path / "queue"))
+        client = AsyncClient.from_policy(policy=load_text("routing_rules: []")[0], sandbox=True, environ={})
+        watching = asyncio.create_task(commands._work(client, queue, Terms(1, None), 600.0, as_json=False))
+        while not stops:
+            await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(watching.cancel)
+        stops[0]()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+
+    asyncio.run(main())
 
 
 def test_a_request_that_failed_is_kept_and_the_way_on_is_said(cli: Cli) -> None:
