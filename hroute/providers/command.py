@@ -21,7 +21,7 @@ from hroute.providers.programs import process
 from hroute.providers.programs.claude import Claude
 from hroute.providers.programs.codex import Codex
 from hroute.providers.programs.plain import Plain
-from hroute.providers.programs.process import Start, TooMuch
+from hroute.providers.programs.process import Ended, Start, TooMuch
 from hroute.providers.programs.profile import Profile
 from hroute.providers.programs.terms import OPTIONS, profile_name
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
@@ -81,12 +81,12 @@ class CommandPlugin:
     def _send(self, target: Target, request: Request) -> Reply:
         profile, made = _prepared(target, request)
         with _mapped(), self._start(profile, target, made) as start:
-            return _whole(profile.reply(target, made, process.run(start)))
+            return _whole(profile.reply(target, made, _by_itself(process.run(start))))
 
     async def _asend(self, target: Target, request: Request) -> Reply:
         profile, made = _prepared(target, request)
         with _mapped(), self._start(profile, target, made) as start:
-            return _whole(profile.reply(target, made, await process.arun(start)))
+            return _whole(profile.reply(target, made, _by_itself(await process.arun(start))))
 
     def _stream(self, target: Target, request: Request) -> Iterator[Event]:
         yield from _events(self._send(target, request))
@@ -108,7 +108,8 @@ class CommandPlugin:
             call = profile.call(target, request, folder)
             env |= {**FIXED, "PWD": str(empty), "TMPDIR": made, **call.env}
             argv = (program, *target.command[1:], *call.arguments)
-            yield Start(argv, call.stdin.encode("utf-8", "replace"), env, empty, target.total, MOST_OUTPUT)
+            told = call.stdin.encode("utf-8", "replace")
+            yield Start(argv, told, env, empty, target.total, MOST_OUTPUT, call.hopeless)
 
 
 def _prepared(target: Target, request: Request) -> tuple[Profile, Request]:
@@ -128,6 +129,14 @@ def _program(target: Target, path: str | None) -> str:
         said = f"the program `{Path(target.command[0]).name}` is not installed, or not in $PATH"
         raise ProviderError(Failure(Outcome.CREDENTIAL, said, code="not_installed"))
     return os.path.abspath(found)
+
+
+def _by_itself(ended: Ended) -> Ended:
+    """`ended`, unless somebody else put an end to the program: the system, short of memory, or a person."""
+    if ended.code < 0 and not ended.stopped:
+        said = f"the program was ended by signal {-ended.code}"
+        raise ProviderError(Failure(Outcome.SERVER, said, code=f"signal_{-ended.code}"))
+    return ended
 
 
 def _whole(reply: Reply) -> Reply:

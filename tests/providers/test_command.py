@@ -20,7 +20,16 @@ from hroute.providers.protocol import Plugin, ProviderError, Target
 from hroute.terms.message import Done, Message, Reply, Request, Text, TextDelta, ToolUse, Unread, prompt
 from hroute.terms.outcome import Failure, Outcome
 from hroute.terms.usage import Usage
-from tests.providers.fake_clients import KEY, FakeClient, claude_answer, claude_failure, codex_failure, write
+from tests.providers.fake_clients import (
+    KEY,
+    PROGRAM,
+    FakeClient,
+    claude_answer,
+    claude_failure,
+    codex_answer,
+    codex_failure,
+    write,
+)
 
 PARENT = {
     "PATH": os.environ["PATH"],
@@ -311,6 +320,7 @@ LOGINS = [
     ("claude", "Invalid API key · Fix external API key"),
     ("claude", "OAuth token revoked · Please run /login"),
     ("codex", "Your access token could not be refreshed. Please log out and sign in again."),
+    ("codex", "Missing environment variable: `CODEX_API_KEY`."),
     ("codex", "unexpected status 401 Unauthorized: Missing bearer or basic authentication in header"),
 ]
 
@@ -465,6 +475,46 @@ child = subprocess.Popen([sys.executable, "-SEc", "import time; time.sleep(60)"]
 open({here!r} + "/pids", "w").write(f"{{os.getpid()}} {{child.pid}}")
 print("Done.")
 """
+
+
+WAITS = """#!{python} -SE
+import sys, time
+said = {{"type": "error", "message": "Reconnecting... waiting for network (Connection failed: error sending request)"}}
+print(__import__("json").dumps(said), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("way", ["send", "asend"])
+def test_a_client_that_waits_for_a_network_is_not_waited_for(tmp_path: Path, plugin: CommandPlugin, way: str) -> None:
+    target = Target("paid", "m", command=(write(tmp_path, "codex", WAITS), "exec"), total=50.0)
+    with pytest.raises(ProviderError) as caught:
+        went(plugin, way, target)
+    assert (caught.value.failure.outcome, caught.value.failure.code) == (Outcome.TRANSPORT, None)
+
+
+def test_words_about_a_network_in_an_answer_end_nothing(client: FakeClient, plugin: CommandPlugin) -> None:
+    said = "It is waiting for network, you say?"
+    program = write(client.folder / "other", "codex", PROGRAM)
+    (client.folder / "other" / "play.json").write_text(json.dumps({"out": codex_answer(said), "sleep": 0}))
+    assert send(plugin, Target("paid", "m", command=(program, "exec"))).text == said
+
+
+KILLED = """#!{python} -SE
+import os, signal
+print("half an", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", ["claude", "codex", "mine"])
+def test_a_program_that_somebody_ended_is_told_apart(tmp_path: Path, plugin: CommandPlugin, name: str) -> None:
+    failed = failure(plugin, Target("paid", "m", command=(write(tmp_path, name, KILLED),)))
+    assert (failed.outcome, failed.message, failed.code) == (
+        Outcome.SERVER,
+        "the program was ended by signal 9",
+        "signal_9",
+    )
 
 
 @pytest.mark.parametrize("way", ["send", "asend"])

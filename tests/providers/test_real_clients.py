@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,9 @@ from hroute.providers import testing
 from hroute.providers.command import CommandPlugin
 from hroute.providers.protocol import Plugin, ProviderError, Target
 from hroute.terms.message import Reply, prompt
+from hroute.terms.outcome import Failure, Outcome
 from tests.providers.stages import Served
+from tests.providers.test_command import wait_until_gone
 
 pytestmark = pytest.mark.slow
 
@@ -138,6 +144,83 @@ def test_a_model_that_calls_a_tool_all_the_same_gets_nothing_done(stage: RealCli
         stage.plugin.send(target, prompt("Hello."), testing.Leave(target.name))
     assert stage.calls() > 1  # the client told the model that it has no such tool, and asked again
     assert not made.exists()
+
+
+# -- when it goes wrong -------------------------------------------------------------------------------------------------
+
+
+def how_it_failed(stage: RealClient, target: Target, text: str = "Hello.") -> Failure:
+    with pytest.raises(ProviderError) as caught:
+        stage.plugin.send(target, prompt(text), testing.Leave(target.name))
+    failed = caught.value.failure
+    shown = f"{failed!r} {failed.message}"
+    assert target.api_key is None or target.api_key not in shown
+    assert text not in shown
+    return failed
+
+
+def test_a_key_that_is_refused_and_one_that_is_missing_are_matters_of_the_credential(stage: RealClient) -> None:
+    stage.fails("unauthorized")
+    assert how_it_failed(stage, stage.target()).outcome is Outcome.CREDENTIAL
+    assert how_it_failed(stage, replace(stage.target(), api_key=None)).outcome is Outcome.CREDENTIAL
+
+
+@pytest.mark.parametrize("where", ["http://127.0.0.1:9", "http://nobody.invalid"])
+def test_a_client_without_a_network_ends_long_before_its_time(stage: RealClient, where: str) -> None:
+    """Codex would wait for ever. Who ran into the limit would be a `timeout`."""
+    target = replace(stage.target(), base_url=where + CLIENTS[stage.name][1], total=300.0)
+    assert how_it_failed(stage, target).outcome is Outcome.TRANSPORT
+
+
+def test_nobody_sees_the_key_or_the_prompt_in_the_list_of_processes_and_a_killed_client_is_no_answer(
+    stage: RealClient,
+) -> None:
+    stage.fails("slow", **{"for": 60})
+    target = replace(stage.target(), total=60.0)
+    assert target.api_key is not None
+    seen: dict[int, Process] = {}
+
+    def kill() -> None:
+        while not stage.calls():
+            time.sleep(0.05)
+        seen.update(processes())
+        (client,) = (pid for pid, one in seen.items() if one.parent == os.getpid() and one.group == pid)
+        os.kill(client, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    failed = how_it_failed(stage, target, "the words of somebody")
+    killer.join()
+    assert (failed.outcome, failed.code) == (Outcome.SERVER, "signal_9")
+    assert any(stage.name in one.arguments for one in seen.values())
+    assert not any(text in one.arguments for one in seen.values() for text in (target.api_key, "the words of somebody"))
+    (group,) = {one.group for one in seen.values() if one.parent == os.getpid() and one.group != os.getpgid(0)}
+    assert wait_until_gone([pid for pid, one in seen.items() if one.group == group])
+
+
+def test_a_flood_for_an_answer_is_an_end_within_the_time(stage: RealClient) -> None:
+    """What the clients make of it is theirs (one asks again, one reads slowly): nothing hangs, nothing is an answer."""
+    stage.says("word " * 4_000_000)
+    target = replace(stage.target(), total=20.0)
+    assert how_it_failed(stage, target).outcome in (Outcome.BAD_CONTENT, Outcome.CAPABILITY, Outcome.TIMEOUT)
+
+
+@dataclass(frozen=True)
+class Process:
+    parent: int
+    group: int
+    arguments: str
+
+
+def processes() -> dict[int, Process]:
+    """Every process of this machine, as anybody sees it."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            _, parent, group = (place / "stat").read_text().rpartition(")")[2].split()[:3]
+            arguments = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            found[int(place.name)] = Process(int(parent), int(group), arguments)
+    return found
 
 
 def texts(value: Any) -> list[str]:

@@ -57,7 +57,7 @@ class Codex:
             settings += ['model_provider="hroute"', _provider(target.base_url)]
         added += [word for setting in settings for word in ("-c", setting)]
         env = {_KEY: target.api_key} if target.api_key else {}
-        return Call((*added, "-"), prompt.whole(request, system=True), env)
+        return Call((*added, "-"), prompt.whole(request, system=True), env, _waits_for_the_network)
 
     def reply(self, target: Target, request: Request, ended: Ended) -> Reply:
         """Its last message is the answer; the client does not say which model wrote it."""
@@ -75,6 +75,11 @@ class Codex:
         if usage is None:
             raise _failed(wrong or ended.err.decode(errors="replace"))
         return Reply((Text(said),), target.model, usage=_usage(usage))
+
+
+def _waits_for_the_network(line: bytes) -> bool:
+    """Without a connection the client waits for one, however long that takes and whatever its retries are set to."""
+    return b"waiting for network" in line and any(word(event, "type") == "error" for event in _events(line))
 
 
 def _provider(base_url: str) -> str:

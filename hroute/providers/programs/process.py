@@ -10,7 +10,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,10 @@ class TooMuch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What to run. `argv[0]` is a path, `env` the whole environment; `seconds` for the whole run, `most` bytes of output."""
+    """What to run. `argv[0]` is a path, `env` the whole environment; `seconds` for the whole run, `most` bytes of output.
+
+    `hopeless` is asked of each line of output: whether the program says there that it will go on without an end.
+    """
 
     argv: tuple[str, ...]
     stdin: bytes
@@ -39,15 +42,18 @@ class Start:
     folder: Path
     seconds: float
     most: int
+    hopeless: Callable[[bytes], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the program ended: its exit code (negative: the signal that ended it) and what it wrote."""
+    """How the program ended: its exit code (negative: the signal that ended it) and what it wrote. `stopped`: we ended
+    it, for it would not have done so itself."""
 
     code: int
     out: bytes
     err: bytes
+    stopped: bool = False
 
 
 def run(start: Start) -> Ended:
@@ -100,6 +106,9 @@ class _Exchange:
 
     def __init__(self, start: Start) -> None:
         self._most = start.most
+        self._hopeless = start.hopeless
+        self._heard = 0  # bytes of output in whose lines nothing hopeless stands
+        self._stopped = False
         self._process = subprocess.Popen(
             start.argv,
             stdin=subprocess.PIPE,
@@ -130,9 +139,11 @@ class _Exchange:
         return done
 
     def over(self) -> bool:
-        """Whether the program has ended. What it started is ended then, and the rest of its output taken."""
+        """Whether the program has ended, or is not worth waiting for. What it started is ended then, and the rest of its
+        output taken."""
         if not self._has_ended():
-            return False
+            self._stopped = self._gives_no_hope()
+            return self._stopped
         self._kill()
         for fd in self.open - {self.stdin}:
             self._read(fd)
@@ -148,7 +159,7 @@ class _Exchange:
         self._kill()
         for fd in tuple(self.open):
             self.close(fd)
-        return Ended(self._process.wait(), bytes(self._out), bytes(self._err))
+        return Ended(self._process.wait(), bytes(self._out), bytes(self._err), self._stopped)
 
     def _write(self) -> bool:
         try:
@@ -175,6 +186,13 @@ class _Exchange:
             kept += chunk
             if len(kept) > self._most:
                 raise TooMuch
+
+    def _gives_no_hope(self) -> bool:
+        end = self._out.rfind(b"\n") + 1
+        if self._hopeless is None or end <= self._heard:
+            return False
+        lines, self._heard = bytes(self._out[self._heard : end]).splitlines(), end
+        return any(map(self._hopeless, lines))
 
     def _has_ended(self) -> bool:
         """Without reaping it where the system can tell: as long as it is not reaped, its group cannot be another's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,11 +17,15 @@ from hroute.terms.outcome import Failure, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a profile adds to the policy's `command`: arguments, the text on standard input, environment variables."""
+    """What a profile adds to the policy's `command`: arguments, the text on standard input, environment variables.
+
+    `hopeless` knows the lines of output after which the client would wait for ever.
+    """
 
     arguments: tuple[str, ...]
     stdin: str
     env: Mapping[str, str] = field(default_factory=dict)
+    hopeless: Callable[[bytes], bool] | None = None
 
 
 class Profile(Protocol):
@@ -43,7 +47,7 @@ ROWS: Final = (
     Row(Outcome.CAPABILITY, words=(*TOO_LONG, "ran out of room")),
     Row(Outcome.CREDENTIAL, words=("unknown option", "unexpected argument", "unrecognized subcommand")),
     Row(Outcome.CAPACITY, words=("usage limit", "hit your", "limit reached", "out of usage", "rate limit", "too many requests", "quota exceeded", "overloaded", "at capacity")),
-    Row(Outcome.CREDENTIAL, words=("not logged in", "/login", "codex login", "invalid api key", "unauthorized", "sign in", "log in", "oauth", "authenticat")),
+    Row(Outcome.CREDENTIAL, words=("not logged in", "missing environment variable", "/login", "codex login", "invalid api key", "unauthorized", "sign in", "log in", "oauth", "authenticat")),
     Row(Outcome.CREDENTIAL, words=("does not exist", "may not exist", "not supported when using", "does not have access", "credit balance")),
     Row(Outcome.TRANSPORT, words=("unable to connect", "connection", "error sending request", "stream disconnected", "network error", "dns error")),
 )  # fmt: skip
