@@ -5,177 +5,180 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hroute.cli import exits, policies, streams
-from hroute.cli.render.table import rows
-from hroute.cli.serve import HOST, PORT, need_gateway
+from hroute.cli import claude_code, gateways, policies, streams
+from hroute.cli.claude_code import BASE_URL, INSTALL
+from hroute.cli.gateways import Serving
+from hroute.cli.serve import need_gateway
 from hroute.errors import UsageError
+from hroute.terms.secret import NO_LOGIN
 
 if TYPE_CHECKING:
-    from hroute.schema.policy import Policy, Provider
+    from hroute.schema.policy import Policy
 
-HELP = """Run Claude Code through the gateway; everything after `claude` is for Claude Code.
+HELP = """Run Claude Code through the gateway; whatever follows is for Claude Code, and its exit code is given back.
 
-A gateway that already serves the policy is used, else one is started for as long as Claude Code runs. Its login stays its
-own: it reaches Anthropic where the policy says `api_key: client`, and nobody else. The policy is $HROUTE_POLICY, else the
-one found as always; -p is Claude Code's own option here.
+A gateway that already serves the policy is used; else one is started, for as long as Claude Code runs. Claude Code's
+login stays its own: it reaches Anthropic where the policy says `api_key: client`, and nobody else. Options of hroute
+stand first, and `hroute claude -- --help` is Claude Code's own help.
 
 \b
 Examples:
   hroute claude
   hroute claude -p "say hi"
   hroute claude --model hroute/ollama       a whole session on this machine
+  hroute claude --policy work.yaml --resume
   hroute claude --doctor                    what can this machine do well?
 """
 
-SMALLEST: Final = 19_000
-"""Tokens of the smallest request that Claude Code sends: instructions and tools."""
-INSTALL: Final = "npm install -g @anthropic-ai/claude-code"
-_WAIT: Final = 0.5  # seconds for a gateway on this machine to answer
+_OWN: Final = {"--doctor": 1, "--json": 1, "-h": 1, "--help": 1, "--policy": 2}
+"""Options of ours, and how many words each takes."""
+_PASSED_ON: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 def register(app: typer.Typer) -> None:
-    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
-    app.command("claude", help=HELP, context_settings=settings)(claude)
+    app.command("claude", help=HELP)(claude)
 
 
-def claude(context: typer.Context) -> int:
+def claude(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="For Claude Code.")] = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", metavar="FILE", help="The policy; -p is Claude Code's own option here.")
+    ] = None,
+    doctor: Annotated[
+        bool, typer.Option("--doctor", help="Say what this machine can and cannot do well; local models are measured.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, with --doctor.")] = False,
+) -> int:
     """Find or start a gateway, run Claude Code, give back its exit code."""
-    arguments = list(context.args)
-    loaded = policies.load(None)
-    if arguments[:1] == ["--doctor"]:
-        return _doctor(loaded)
+    loaded = policies.load(policy)
+    if doctor:
+        from hroute.cli import doctor as examination
+
+        return examination.run(loaded, as_json)
+    if as_json:
+        raise UsageError("--json goes with --doctor", help="Claude Code's own is --output-format json")
     need_gateway()
     program = shutil.which("claude")
     if program is None:
         raise UsageError("Claude Code is not installed: there is no `claude` in PATH", help=INSTALL)
-    with _gateway(loaded) as url:
-        done = subprocess.run([program, *arguments], env=environment(url, os.environ), check=False)
-    return done.returncode
+    past = claude_code.elsewhere(os.environ)
+    if past is not None:
+        raise UsageError(f"${past} makes Claude Code ask another cloud, past every gateway", help=f"unset {past}")
+    given = arguments or []
+    said: list[str] = []
+    with ExitStack() as until_the_end:
+        serving = _serving(loaded, until_the_end, said)
+        if streams.is_terminal(sys.stderr):
+            for line in _told(loaded, serving):
+                streams.talk(line)
+        code = _run([program, *_settings(serving.url, given), *given], environment(serving.url, os.environ))
+    for line in said:
+        streams.talk(line)
+    return code
+
+
+def parted(arguments: Sequence[str]) -> list[str]:
+    """The command line with a `--` between options of ours and what is Claude Code's, which is not to be read here."""
+    at = arguments.index("claude") + 1
+    while at < len(arguments) and (words := _OWN.get(arguments[at].partition("=")[0])):
+        at += 1 if "=" in arguments[at] else words
+    own, others = list(arguments[:at]), list(arguments[at:])
+    return own + (others if others[:1] == ["--"] else ["--", *others] if others else [])
 
 
 def environment(url: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of Claude Code. One that has no login at all gets a placeholder, since it asks for one before it
-    asks us; the gateway passes a login on to its own vendor only, and drops any other."""
-    found = {**environ, "ANTHROPIC_BASE_URL": url}
-    if login(environ) is None:
-        found["ANTHROPIC_AUTH_TOKEN"] = "hroute"
-    return found
+    """The environment of Claude Code, with a placeholder where it has no login at all."""
+    made = claude_code.reaching(url, environ)
+    if claude_code.login(environ) is None:
+        made["ANTHROPIC_AUTH_TOKEN"] = NO_LOGIN
+    return made
 
 
-def login(environ: Mapping[str, str]) -> str | None:
-    """Which login Claude Code would use, by its name; None where it has none."""
-    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"):
-        if environ.get(name):
-            return f"${name}"
-    home = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".claude")
-    return "its own subscription" if os.path.exists(os.path.join(home, ".credentials.json")) else None
+def login_goes_to(policy: Policy) -> list[str]:
+    """The providers that are asked with the client's own login."""
+    return [provider.name for provider in policies.in_use(policy) if provider.api_key == "client"]
 
 
-def ask(url: str, path: str) -> dict[str, Any] | None:
-    """A page of a gateway on this machine; None where there is none."""
-    from urllib.error import URLError
-    from urllib.request import ProxyHandler, build_opener
+def _serving(policy: Policy, until_the_end: ExitStack, said: list[str]) -> Serving:
+    """The gateway that serves `policy` already, or one of our own; what that one told is in `said` when it has ended."""
+    there = gateways.found(policy)
+    if there is not None and there.policy == policy.hash:
+        return there
+    serving, heard = until_the_end.enter_context(gateways.started(policy))
+    until_the_end.callback(lambda: said.extend(gateways.heard(heard)))
+    if there is not None and streams.is_terminal(sys.stderr):
+        streams.talk(f"the gateway on {there.url} serves another policy; this session gets one of its own")
+    return serving
 
-    try:
-        with build_opener(ProxyHandler({})).open(url + path, timeout=_WAIT) as answer:
-            found = json.load(answer)
-    except (URLError, OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+
+def _told(policy: Policy, serving: Serving) -> Iterator[str]:
+    """Where the session goes, and what becomes of the login."""
+    kind = "started for this session" if serving.own else "already running"
+    mode = ", observing: nothing is routed" if serving.mode == "observe" else ""
+    yield f"gateway {serving.url} ({kind}{mode}), policy {policy.hash[:7]}"
+    login, takers = claude_code.login(os.environ), login_goes_to(policy)
+    if serving.mode == "observe":
+        yield f"login: {login or 'none'}; it goes where it went before"
+    elif login is None:
+        yield "login: none; providers need keys of their own"
+    elif takers:
+        yield f"login: {login}, for {', '.join(takers)}"
+    else:
+        yield f"login: {login}, which nobody gets: no provider says `api_key: client`; keys are the policy's"
 
 
-def address(policy: Policy) -> str:
-    """Where the policy's gateway is, if it is running."""
-    return f"http://{policy.gateway.get('host') or HOST}:{policy.gateway.get('port') or PORT}"
+def _settings(url: str, given: Sequence[str]) -> list[str]:
+    """What overrules a settings file that names another address. Raises UsageError where the caller's own cannot be."""
+    file = claude_code.overruled_by(os.environ)
+    if file is None:
+        return []
+    if any(word.partition("=")[0] == "--settings" for word in given):
+        raise UsageError(f"{file} names another {BASE_URL}, and --settings is taken", help=f"take {BASE_URL} out of it")
+    return ["--settings", json.dumps({"env": {BASE_URL: url}})]
+
+
+def _run(command: list[str], environ: Mapping[str, str]) -> int:
+    """Run to its end, pass signals on, give back its exit code; 128 and the signal's number where one ended it."""
+    with subprocess.Popen(command, env=environ) as process, _passing_on(process):
+        code = process.wait()
+    return code if code >= 0 else 128 - code
 
 
 @contextmanager
-def _gateway(policy: Policy) -> Iterator[str]:
-    """The address of a gateway that serves `policy`: the one that is there, or one that ends with the block."""
-    there = ask(address(policy), "/readyz")
-    if there is not None and there.get("policy") == policy.hash:
-        yield address(policy)
-        return
-    command = [sys.executable, "-m", "hroute", "serve", "-p", policy.path, "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            if not line.strip():
-                raise UsageError("the gateway did not start", help="hroute serve says why")
-            yield str(json.loads(line)["url"])
-        finally:
-            process.terminate()
+def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        # A terminal sends its Ctrl-C to everybody in front, so the program has it already; a second would end it.
+        if number != signal.SIGINT or not _in_front():
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _doctor(policy: Policy) -> int:
-    """What works here, and what does not."""
-    from hroute.providers import registry
-
-    program, used = shutil.which("claude"), login(os.environ)
-    there = ask(address(policy), "/readyz")
-    lines = [
-        ["Claude Code", program or f"not installed: {INSTALL}"],
-        ["login", used or "none: providers need keys of their own (or log in: claude, then /login)"],
-        ["gateway", _gateway_line(policy, there)],
-        [
-            "prompt cache",
-            "kept: requests in Anthropic's dialect leave as they came, cache marks and beta headers included",
-        ],
-    ]
-    takes = [p.name for p in policies.in_use(policy) if p.api_key == "client"]
-    lines.append(["login goes to", ", ".join(takes) or "nobody: no provider has `api_key: client`"])
-    for line in rows(lines):
-        streams.line(line)
-    local = [p for p in policies.in_use(policy) if p.local]
-    able = [_local(p, registry.facts(p.plugin).default_base_url) for p in local]
-    for line in rows([[name, said] for name, said, _ in able]):
-        streams.line(line)
-    if not local:
-        streams.line("no provider of the policy is local")
-    return exits.DONE if program and all(ok for _, _, ok in able) else exits.NO
-
-
-def _gateway_line(policy: Policy, there: Mapping[str, Any] | None) -> str:
-    if there is None:
-        return "not running; `hroute claude` starts one"
-    same = "this policy" if there.get("policy") == policy.hash else "another policy"
-    return f"running on {address(policy)}, {there.get('mode')}, {same}"
-
-
-def _local(provider: Provider, default: str | None) -> tuple[str, str, bool]:
-    """(name, what it can do, whether Claude Code's smallest request fits)."""
-    from hroute.terms.secret import resolve
-
-    url = resolve(provider.base_url, os.environ) if provider.base_url else default
-    loaded = _loaded(url, provider.model) if provider.plugin == "ollama" and url else None
-    if provider.plugin == "ollama" and loaded is None:
-        return provider.name, f"does not answer at {url}: start it, then ask again", False
-    window = provider.context_window or loaded or 0
-    known = f"context of {window:,} tokens" if window else "context not known: say `context_window` in the policy"
-    if not window:
-        return provider.name, known, False
-    fits = window >= SMALLEST
-    verdict = "fits" if fits else "does not fit"
-    limit = provider.timeout.first_token
-    speed = f"reads it in time from {SMALLEST / limit:,.0f} tokens a second (first_token: {limit:g}s)"
-    return provider.name, f"{known}: Claude Code's smallest request of {SMALLEST:,} {verdict}; {speed}", fits
-
-
-def _loaded(url: str, model: str) -> int | None:
-    """The context with which Ollama has loaded a model; 0 where it is not loaded, None where nobody answers."""
-    found = ask(url, "/api/ps")
-    if found is None:
-        return None
-    for each in found.get("models", []):
-        if isinstance(each, dict) and each.get("model") == model and isinstance(each.get("context_length"), int):
-            return int(each["context_length"])
-    return 0
+def _in_front() -> bool:
+    """Whether we are what a terminal's keys go to."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

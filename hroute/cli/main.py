@@ -144,7 +144,9 @@ def _all_text(arguments: Sequence[str]) -> None:
 
 
 def _plain(command: str | None, arguments: Sequence[str]) -> list[str]:
-    """`--tree` takes a value or none; Typer knows only one or the other."""
+    """`--tree` takes a value or none; Typer knows only one or the other. What follows `claude` is for another program."""
+    if command == "claude":
+        return import_module("hroute.cli.claude").parted(arguments)  # type: ignore[no-any-return]
     return ["--tree-mermaid" if a == "--tree=mermaid" and command == "check" else a for a in arguments]
 
 

@@ -11,7 +11,7 @@ from hroute.providers.protocol import Capabilities
 from hroute.router.plan import Leaving, Skipped, Why
 from hroute.schema.policy import Provider
 from hroute.terms import locality
-from hroute.terms.secret import resolve
+from hroute.terms.secret import NO_LOGIN, resolve
 
 CLIENT: Final = "client"
 """The `api_key` of a provider that is asked with its client's own login."""
@@ -82,5 +82,6 @@ class NotOurselves:
 
 
 def brings_login(headers: Mapping[str, str]) -> bool:
-    """Whether a client sends a credential of its own."""
-    return any(headers.get(name) for name in CREDENTIALS if name not in ("cookie", "proxy-authorization"))
+    """Whether a client sends a credential of its own, and not the placeholder of one that has none."""
+    sent = [headers.get(name, "") for name in CREDENTIALS if name not in ("cookie", "proxy-authorization")]
+    return any(value and value.rpartition(" ")[2] != NO_LOGIN for value in sent)

@@ -22,7 +22,6 @@ from hroute.router.decision import Decision
 from hroute.router.observing import refusal
 from hroute.router.plan import Asking, Skipped
 from hroute.router.pricing import cost_of
-from hroute.router.signals.blocks import blocks
 from hroute.router.signals.extract import VERSIONS, Extraction
 from hroute.router.signals.pii import scanner_for
 from hroute.router.signals.secrets import SECRETS
@@ -129,7 +128,7 @@ def _row(
         client=_text(seen, "client"),
         user=_keyed(key, ended.extraction.ask("user")),
         session=_keyed(key, ended.extraction.ask("session")),
-        prompt="" if tainted or key is None else keyed(key, _canonical(ended.asking.request)),
+        prompt="" if tainted or key is None else keyed(key, _canonical(ended.extraction)),
         intent=primary_intent(policy, ended.extraction.ask("intent")),
         purpose=_text(seen, "purpose") or "turn",
         task_type=_text(seen, "task_type"),
@@ -255,8 +254,9 @@ def _masked(policy: Policy, text: str) -> str:
 # small things
 
 
-def _canonical(request: Request) -> str:
-    return "\0".join(f"{block.where}\1{block.text}" for block in blocks(request))
+def _canonical(extraction: Extraction) -> str:
+    """What tells all that was sent from everything else: the hashes of its blocks, which are known already."""
+    return " ".join(f"{block.where}:{block.digest.hex()}" for block in extraction.sent)
 
 
 def _carries_on(request: Request) -> bool:

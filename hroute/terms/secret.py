@@ -9,6 +9,10 @@ from typing import Any, Final
 
 REDACTED: Final = "[secret]"
 
+NO_LOGIN: Final = "hroute"
+"""What a program without a login of its own may send in its place, since many want one before they ask anybody: it is
+nobody's, and opens nothing."""
+
 # Shapes of credentials that vendors publish; each is a whole word of at least the given length.
 _PREFIXES: Final = (
     "sk-ant-", "sk-proj-", "sk-or-", "sk-", "sk_live_", "sk_test_", "rk_live_", "pk_live_", "ghp_", "gho_", "ghs_", "ghu_", "github_pat_",

@@ -29,7 +29,7 @@ class Block:
     conversation brings the same twenty tools with every turn.
     """
 
-    __slots__ = ("_digest", "_text", "head", "schema", "unread", "value", "where")
+    __slots__ = ("_digest", "_text", "head", "notes", "schema", "unread", "value", "where")
 
     def __init__(
         self, where: Where, head: str, value: Any = None, *, schema: bool = False, unread: bool = False
@@ -39,8 +39,19 @@ class Block:
         self.value = value
         self.schema = schema
         self.unread = unread
+        self.notes: dict[str, Any] | None = None
         self._text: str | None = head if value is None else None
         self._digest: bytes | None = None
+
+    @property
+    def short(self) -> bool:
+        """Whether reading it costs less than finding it in a cache."""
+        return self.value is None and len(self.head) < _SHORT
+
+    @property
+    def result(self) -> bool:
+        """Whether it is what a tool has answered."""
+        return self.where == "tool" and self.value is None and not self.schema
 
     @property
     def text(self) -> str:
@@ -82,6 +93,21 @@ def blocks(request: Request) -> Iterator[Block]:
             yield _block(message, part)
     if request.params:
         yield Block("context", "", request.params)
+
+
+class Sent:
+    """The blocks of one request, made when they are first asked for; none where there is no text."""
+
+    __slots__ = ("_blocks", "_request")
+
+    def __init__(self, request: Request | None) -> None:
+        self._request = request
+        self._blocks: tuple[Block, ...] | None = None
+
+    def blocks(self) -> tuple[Block, ...]:
+        if self._blocks is None:
+            self._blocks = tuple(blocks(self._request)) if self._request else ()
+        return self._blocks
 
 
 def _block(message: Message, part: Part) -> Block:
@@ -127,33 +153,47 @@ class Scan:
 
 
 class BlockCache:
-    """Scans by the hash of scanner and block, the least recently used dropped first. Holds no text. Thread-safe."""
+    """What was found out about blocks, by their hash, the least recently used forgotten first. Holds no text. Thread-safe."""
 
     def __init__(self, most: int = 8_192) -> None:
         self._most = most
-        self._scans: OrderedDict[tuple[bytes, str], Scan] = OrderedDict()
+        self._notes: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._scans)
+        return len(self._notes)
 
     def scan(self, version: str, block: Block, scanner: Callable[[str], tuple[Place, ...]]) -> Scan:
         """What `scanner` (of that `version`) says about `block`: remembered, or asked now. A failure is not kept."""
-        if block.value is None and len(block.head) < _SHORT:
+        if block.short:
             return scanned(block.head, scanner)
-        key = (block.digest, version)
-        with self._lock:
-            known = self._scans.get(key)
-            if known is not None:
-                self._scans.move_to_end(key)
-                return known
-        scan = scanned(block.text, scanner)
-        if scan.places is not None:
+        notes = self._of(block)
+        known: Scan | None = notes.get(version)
+        if known is None:
+            known = scanned(block.text, scanner)
+            if known.places is not None:
+                notes[version] = known
+        return known
+
+    def tokens(self, version: str, block: Block, estimate: Callable[[str], int]) -> int:
+        """What `estimate` (of that `version`) says about `block`, in the same way."""
+        if block.short:
+            return estimate(block.head)
+        notes = self._of(block)
+        known: int | None = notes.get(version)
+        if known is None:
+            known = notes[version] = estimate(block.text)
+        return known
+
+    def _of(self, block: Block) -> dict[str, Any]:
+        """The notes on `block`; looked up once a request."""
+        if block.notes is None:
             with self._lock:
-                self._scans[key] = scan
-                while len(self._scans) > self._most:
-                    self._scans.popitem(last=False)
-        return scan
+                block.notes = self._notes.setdefault(block.digest, {})
+                self._notes.move_to_end(block.digest)
+                while len(self._notes) > self._most:
+                    self._notes.popitem(last=False)
+        return block.notes
 
 
 _SHORT: Final = 200  # scanning so little costs less than hashing and looking it up

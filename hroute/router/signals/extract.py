@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from hroute.router.signals import conversation, counts, intent, language, paths, purpose, score, task, tokens, wording
-from hroute.router.signals.blocks import Block, BlockCache, blocks
+from hroute.router.signals.blocks import Block, BlockCache, Sent
 from hroute.router.signals.compiled import compiled
 from hroute.router.signals.taints import NAMES as TAINTS
 from hroute.router.signals.taints import Detectors, Finding, Taints
@@ -51,11 +51,12 @@ class Extraction:
         self._request = request
         self._given = given
         self._hour = hour
+        self._cache = cache
         self._known: dict[str, Value] = {
             name: value for name, value in given.items() if name not in TAINTS and name != "message"
         }
         self._assumed: dict[str, None] = {}
-        self._blocks: tuple[Block, ...] | None = None
+        self._sent = Sent(request)
         self._conversation: conversation.Conversation | None = None
         self._files: frozenset[str] | None = None
         self._counted: tuple[str, int] = ("", 0)
@@ -89,6 +90,11 @@ class Extraction:
     def assumed(self) -> tuple[str, ...]:
         """Signals asked so far whose value was assumed because there was no text to read."""
         return tuple(self._assumed)
+
+    @property
+    def sent(self) -> tuple[Block, ...]:
+        """All that would be sent, as blocks of text."""
+        return self._sent.blocks()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -155,11 +161,6 @@ class Extraction:
             self._said = wording.read(self._about())
         return self._said
 
-    def _sent(self) -> tuple[Block, ...]:
-        if self._blocks is None:
-            self._blocks = tuple(blocks(self._request)) if self._request else ()
-        return self._blocks
-
     def _assess(self) -> score.Assessment:
         if self._assessment is None:
             asked: dict[str, Value] = {name: self.ask(name) for name in _ASSESSED}
@@ -222,10 +223,10 @@ class Extraction:
         return min(self._tokens(self._talk().message), _whole(self.ask("prompt_tokens")))
 
     def _read_context_tokens(self) -> Value:
-        return counts.context_tokens(self._request) if self._request else 0
+        return counts.context_tokens(self._request, self.sent, self._cache) if self._request else 0
 
     def _read_prompt_tokens(self) -> Value:
-        return counts.prompt_tokens(self._request, self._sent()) if self._request else ABSENT
+        return counts.prompt_tokens(self._request, self.sent, self._cache) if self._request else ABSENT
 
     def _read_expected_tokens(self) -> Value:
         most = self._request.max_tokens if self._request else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from hroute.router.signals.blocks import Block, BlockCache, Where, scanned
+from hroute.router.signals.blocks import Block, BlockCache, Sent, Where, scanned
 from hroute.router.signals.pii import scanner_for
 from hroute.router.signals.scanner import Place
 from hroute.router.signals.secrets import SECRETS
@@ -54,14 +54,14 @@ class Detectors:
 class Taints:
     """The taints of one request, each scan made when it is first asked for.
 
-    They follow from what was found and from what the caller raises (`given`); `sent` gives every block, none where there
+    They follow from what was found and from what the caller raises (`given`); `sent` has every block, none where there
     is no text.
     """
 
     def __init__(
         self,
         settings: SignalSettings,
-        sent: Callable[[], Sequence[Block]],
+        sent: Sent,
         given: Mapping[str, Value],
         cache: BlockCache | None,
         detectors: Detectors,
@@ -94,7 +94,7 @@ class Taints:
     def personal(self) -> Found:
         """Personal data, by kind and place."""
         if self._personal is None:
-            sent = self._sent()
+            sent = self._sent.blocks()
             scanner = self._detectors.pii or scanner_for(self._settings.pii)
             found = look((block for block in sent if not block.schema), scanner, self._cache)
             hidden = unread(sent) if self._settings.unread_taints else frozenset()
@@ -105,7 +105,7 @@ class Taints:
     def secret(self) -> Found:
         """Credentials, by kind and place."""
         if self._secret is None:
-            self._secret = look(self._sent(), self._detectors.secrets or SECRETS, self._cache)
+            self._secret = look(self._sent.blocks(), self._detectors.secrets or SECRETS, self._cache)
         return self._secret
 
     def _places(self) -> frozenset[str]:

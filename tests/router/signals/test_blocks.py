@@ -76,6 +76,20 @@ def test_a_block_is_scanned_once() -> None:
     assert len(scanner.read) == 1
 
 
+def test_the_tokens_of_a_block_are_counted_once_and_as_without_a_cache() -> None:
+    read: list[str] = []
+
+    def estimate(text: str) -> int:
+        read.append(text)
+        return len(text)
+
+    cache, schema = BlockCache(), {"type": "object"}
+    for _ in range(3):
+        assert cache.tokens("t1", block("x" * 500), estimate) == 500
+        assert cache.tokens("t1", block("ls", schema), estimate) == len(block("ls", schema).text)
+    assert len(read) == 2
+
+
 def test_a_tool_is_known_by_its_value_and_read_once() -> None:
     cache, scanner = BlockCache(), Counting()
     for schema in (
