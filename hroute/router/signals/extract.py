@@ -174,6 +174,7 @@ class Extraction:
                 response_format=str(asked["response_format"]),
                 intents=_names(asked["intent"]),
                 task_type=str(asked["task_type"]) if asked["task_type"] is not ABSENT else None,
+                words=tokens.words(self._about()),
             )
             self._assessment = score.assess(features, self._policy.scoring)
         return self._assessment

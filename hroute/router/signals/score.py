@@ -5,8 +5,11 @@
 
 `evidence` grows with every mark that speaks either way, as 1 - product of (1 - mark). With none the score is .5 and the
 confidence .3: no evidence is not "easy". What speaks for hard adds at least as much as it takes from the doubt, so that
-nothing hard makes a request look easier. On public outcomes a score of this kind is worth about as much as the prompt's
-length (docs/signals-measured.md); rules that *know* (intents, task types) are worth more.
+nothing hard makes a request look easier. Length is counted in words: signs of a formula make a prompt long, not hard. Where
+answers are listed to choose from, a cheap model guesses right often enough that a dear one gains less.
+
+Among requests of one kind such a score is worth about as much as the prompt's length, among kinds somewhat more
+(docs/signals-measured.md); rules that *know* (intents, task types) are worth more.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Final
 from hroute.router.signals import wording
 from hroute.schema.policy import Scoring
 
-VERSION: Final = "score/2"
+VERSION: Final = "score/3"
 
 WEIGHTS: Final = MappingProxyType(
     {"context": 0.20, "format": 0.10, "length": 0.35, "clarifying": 0.25, "reasoning": 0.50, "code": 0.31}
@@ -43,6 +46,7 @@ class Features:
     response_format: str = "text"
     intents: frozenset[str] = frozenset()
     task_type: str | None = None
+    words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +99,10 @@ def complexity(score: float, confidence: float, scoring: Scoring) -> str:
 def _strengths(features: Features) -> dict[str, float]:
     groups = wording.count(features.said, "reasoning")
     demands = wording.count(features.said, "format") + (features.response_format != "text")
-    tokens = features.message_tokens
     return {
         "context": min(1.0, features.context_tokens / 8_000),
         "format": min(1.0, demands / 2),
-        "length": min(1.0, max(0.0, log2(tokens / 16) / 6)) if tokens else 0.0,
+        "length": min(1.0, max(0.0, log2(features.words / 10) / 6)) if features.words else 0.0,
         "clarifying": min(1.0, features.clarifying_turns / 2),
         "reasoning": 1 - 0.5**groups,
         "code": 1.0 if features.has_code or features.code_files else 0.5 if features.task_type == "code" else 0.0,
@@ -118,16 +121,15 @@ def _evidence(features: Features, strengths: dict[str, float]) -> float:
     ]
     if features.intents & {"faq", "smalltalk"}:
         marks.append(0.8)
-    weighty = bool(features.intents & {"complaint", "legal", "generation"})
-    if weighty:
-        marks.append(0.4)
+    if "choices" in features.said:
+        marks.append(0.3)
     if features.task_type in ("classification", "translation", "extraction", "summarization"):
         marks.append(0.5)
     if (
         features.message_tokens <= 30
         and not strengths["reasoning"]
         and not strengths["code"]
-        and not weighty
+        and not features.intents & {"complaint", "legal", "generation"}
         and "plain question" in features.said
     ):
         marks.append(0.55)

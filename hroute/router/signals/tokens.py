@@ -8,9 +8,10 @@ Chinese and Japanese about one token a character. It is a heuristic with a versi
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
-from hroute.terms.pattern import encode
+from hroute.terms.pattern import Regexp, compiled, encode
 
 VERSION: Final = "tokens/2"
 FRAME: Final = 4
@@ -59,3 +60,33 @@ def estimate(text: str) -> int:
 
 def estimate_all(texts: Iterable[str]) -> int:
     return sum(estimate(text) for text in texts)
+
+
+_LETTER_SHAPE: Final = bytes(0x78 if byte in _LETTERS or byte >= 0x80 else 0x20 for byte in range(256))
+"""Letters of every script as `x`, all else as a blank."""
+_IDEOGRAPHS: Final = bytes(range(0xE3, 0xEE))
+
+
+def words(text: str) -> int:
+    """How many words of a language a text has, formulas left out: runs of two letters and more; of Chinese, Japanese and
+    Korean two characters count as one."""
+    data = encode(text)
+    if b"$" in data or b"\\(" in data or b"\\[" in data:
+        data = _without(data, _formulas())
+    count = (b" " + data.translate(_LETTER_SHAPE)).count(b" xx")
+    if text.isascii():
+        return count
+    return count + (len(data) - len(data.translate(None, _IDEOGRAPHS))) // 2
+
+
+@cache
+def _formulas() -> Regexp:
+    return compiled(r"\$[^$\s](?:[^$]{0,600}[^$\s])?\$|\\\([^)]*\\\)|\\\[[^\]]*\\\]")
+
+
+def _without(data: bytes, pattern: Regexp) -> bytes:
+    pieces, at = [], 0
+    for match in pattern.finditer(data):
+        pieces.append(data[at : match.start()])
+        at = match.end()
+    return b" ".join([*pieces, data[at:]])

@@ -30,6 +30,7 @@ TESTS: Final[dict[str, TextMatcher]] = {
     "starts with code": TextMatcher(matches=english_code.STARTS_WITH_CODE),
     "maths": TextMatcher(matches=english_code.MATHS),
     "on a file": TextMatcher(any_of=english_code.ON_A_FILE),
+    "choices": TextMatcher(matches=(r"(?-i:(?:^| )\(?A[.):] \S.* \(?B[.):] \S.* \(?C[.):] \S)",)),
     "question": TextMatcher(matches=english.QUESTIONS),
     "plain question": TextMatcher(matches=english.PLAIN_QUESTIONS),
     **{f"task {name}": TextMatcher(any_of=phrases, matches=patterns) for name, phrases, patterns in english.TASKS},
