@@ -24,9 +24,11 @@ class Model:
 
 class Engine(Protocol):
     def chat(self, body: str, heard: Heard) -> None:
-        """Answer a chat completion's body; returns when the answer is whole, or `heard` wanted no more."""
+        """Answer a chat completion's body; returns when the answer is whole, or `heard` wanted no more. Raises
+        ConnectionError where it was closed."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give the memory back, once the answers that are being written have ended; waits for none of them."""
 
 
 class Missing(Exception):
@@ -50,12 +52,16 @@ class LlamaCpp:
         self._folder = TemporaryDirectory(prefix="hroute-llamacpp-", ignore_cleanup_errors=True)
         try:
             self._server: Any = xllamacpp.Server(self._parameters(xllamacpp, model))
+            self._server.handle_metrics()  # its loop runs from here on: one told to end before it begins never ends
         except Exception as error:
             self._folder.cleanup()
             raise Unusable(f"llama.cpp cannot open `{model.file.name}`") from error
 
     def chat(self, body: str, heard: Heard) -> None:
-        self._server.handle_chat_completions(body, heard)
+        server = self._server
+        if server is None:
+            raise ConnectionError
+        server.handle_chat_completions(body, heard)
 
     def close(self) -> None:
         self._server = None
@@ -71,6 +77,7 @@ class LlamaCpp:
         made.verbosity = -1
         made.ui = False
         made.endpoint_slots = False
+        made.endpoint_metrics = True  # asked once, on the socket of our own
         made.hostnames = [str(Path(self._folder.name) / "s.sock")]
         if model.threads:
             made.cpuparams.n_threads = model.threads

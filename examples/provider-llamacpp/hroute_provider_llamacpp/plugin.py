@@ -141,20 +141,32 @@ class _Kept:
     def __init__(self) -> None:
         self._lock = Lock()
         self._engine: Engine | None = None
+        self._closed = False
 
     def engine_of(self, model: Model, open: Callable[[Model], Engine]) -> tuple[Engine, float]:
-        """The engine, and the milliseconds that it took to load it now."""
-        with self._lock:
-            begun = time.perf_counter()
-            loaded = self._engine is None
-            self._engine = self._engine or open(model)
-            return self._engine, (time.perf_counter() - begun) * 1000 if loaded else 0.0
+        """The engine, and the milliseconds that it took to load it now. Raises ConnectionError once this is closed."""
+        try:
+            with self._lock:
+                if self._closed:
+                    raise ConnectionError
+                begun = time.perf_counter()
+                loaded = self._engine is None
+                self._engine = self._engine or open(model)
+                return self._engine, (time.perf_counter() - begun) * 1000 if loaded else 0.0
+        finally:
+            if self._closed:
+                self.close()
 
     def close(self) -> None:
-        with self._lock:
-            if self._engine is not None:
-                self._engine.close()
-            self._engine = None
+        """Waits for nobody: while the model is being loaded, whoever loads it closes it."""
+        self._closed = True
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._engine is not None:
+                    self._engine.close()
+                self._engine = None
+            finally:
+                self._lock.release()
 
 
 class _Answer:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
+import sys
+import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -269,6 +272,73 @@ def test_the_engine_listens_on_no_network(engine: Counting) -> None:
     assert folder.stat().st_mode & 0o077 == 0
     engine.close()
     assert not folder.exists()
+
+
+CLOSES = """
+import sys, threading
+from pathlib import Path
+from hroute_provider_llamacpp.engine import LlamaCpp, Model
+
+model = Model(Path(sys.argv[1]), 4096, 0, 1)
+body = '{"messages": [{"role": "user", "content": "Hi."}], "max_tokens": 1000, "stream": true, "grammar": "root ::= [a-z] root"}'
+begun, over = threading.Event(), threading.Event()
+
+def stalls(piece):
+    begun.set()
+    return over.wait(60)
+
+busy = LlamaCpp(model)
+writer = threading.Thread(target=busy.chat, args=(body, stalls))
+writer.start()
+begun.wait()
+for _ in range(30):
+    LlamaCpp(model).close()
+busy.close()
+over.set()
+writer.join()
+print("closed")
+"""
+
+
+def test_an_engine_closes_at_once_however_soon_and_whatever_is_being_written(file: Path) -> None:
+    """In a process of its own: what hangs here hangs with every thread of Python."""
+    package = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSES, str(file)], cwd=package, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "closed", done.stderr
+
+
+def test_closing_waits_for_no_model_that_is_being_loaded(target: Target) -> None:
+    """Whoever loads it closes it, and its call fails."""
+    loading, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        closed = False
+
+        def chat(self, body: str, heard: Heard) -> None:
+            raise ConnectionError if self.closed else AssertionError
+
+        def close(self) -> None:
+            self.closed = True
+
+    engine = Slow()
+
+    def load(model: Model) -> Slow:
+        loading.set()
+        go_on.wait(30)
+        return engine
+
+    plugin = LlamaCppPlugin(load)
+    failures: list[Failure] = []
+    call = threading.Thread(target=lambda: failures.append(failure(plugin, target, prompt("Hi."))))
+    call.start()
+    assert loading.wait(30)
+    plugin.close()
+    go_on.set()
+    call.join(30)
+    assert engine.closed
+    assert [failed.outcome for failed in failures] == [Outcome.TRANSPORT]
 
 
 def test_a_model_that_is_not_there_is_named(plugin: LlamaCppPlugin, target: Target) -> None:
