@@ -49,7 +49,7 @@ def models(
     table += [_row(model, users.get(model.id, [])) for model in found]
     for line in rows(table, right=(2, 3, 4, 5)):
         streams.line(line)
-    streams.talk(f"prices of {prices.PRICES_VERSION}, in USD per million tokens; `-` is unknown")
+    streams.talk(f"prices of {prices.version()}, in USD per million tokens; `-` is unknown")
     return exits.DONE
 
 

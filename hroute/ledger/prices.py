@@ -1,25 +1,24 @@
 """What models cost: a compiled, dated table of the vendors' list prices, and the one place that multiplies.
 
-The table (`prices.json`) is made by `tools/compile_prices.py`; it is read once, when first asked. A price that is not
-known is None and stays None in every sum: unknown is never zero.
+The table in force (`price_table`) is read once, when first asked. A price that is not known is None and stays None in
+every sum: unknown is never zero.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, Final, Literal
 
-from hroute.terms.money import Price
+from hroute.ledger import price_table
+from hroute.terms.money import Hours, Price, at_time
 from hroute.terms.usage import Usage
 
 PRICES_VERSION: Final = "2026-11-20"
-"""The date of the table; every ledger row bears it. A test holds it equal to the table's own."""
+"""The date of the built-in table. A test holds it equal to the table's own."""
 
 SOON: Final = timedelta(days=90)
 """How far ahead a retirement counts as soon (HR404)."""
@@ -58,41 +57,67 @@ def lookup(plugin: str, model: str, *, base_url: str | None = None, at: datetime
 
     The vendor is the one whose host is in `base_url`; else the plugin's own, so that a relay in front of a vendor has
     that vendor's prices; else, with no address or a reference (`env:NAME`), the vendor whose models bear the name.
-    Without `at` the price is that of the table's day, at the dearest hour: an estimate must not flatter.
+    Without `at` the price is that of today, at the dearest hour: an estimate must not flatter.
     """
     if plugin == "sandbox":
         return FREE
     found = _find(plugin, model, base_url)
-    return None if found is None else _price(found[1], at)
+    return None if found is None else in_force(found.price, at)
+
+
+def in_force(price: Price, at: datetime | None = None) -> Price:
+    """The price that holds at an instant (one without a zone is in UTC); without one that of today, at the dearest hour."""
+    if not price.hours and not price.dates:
+        return price
+    moment = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+    return at_time(price, moment, date.today())
+
+
+def version() -> str:
+    """The date of the table in force; every ledger row bears it."""
+    return price_table.in_force().version
+
+
+def forget() -> None:
+    """The table in force is read again: another was put in its place."""
+    price_table.forget()
+    _find.cache_clear()
 
 
 def varies_by_hour(plugin: str, model: str, *, base_url: str | None = None) -> bool:
     """Whether the vendor charges differently at different hours of the day."""
     found = _find(plugin, model, base_url)
-    return found is not None and any("hours_utc" in priced for priced in found[1]["prices"])
+    return found is not None and found.price.by_hour
 
 
 def context_window(plugin: str, model: str, *, base_url: str | None = None) -> int | None:
     """Tokens that the model takes in, as the table knows it."""
     found = _find(plugin, model, base_url)
-    return None if found is None else found[1].get("context_window")
+    return None if found is None else found.window
 
 
-def cost(price: Price, usage: Usage) -> int:
-    """Nano-dollars of one call: classes summed exactly, rounded once, half-even (SEMANTICS 4.3)."""
+def cost(price: Price, usage: Usage, *, batch: bool = False) -> int:
+    """Nano-dollars of one call at a price that holds (`money.at_time`): classes summed exactly, rounded once, half-even
+    (SEMANTICS 4.3). `batch` takes the discount off that the price gives for it."""
+    discount = price.batch_discount if batch else 0
     price = at_length(price, usage.input + usage.cache_read + usage.cache_write)
     read = price.input if price.cache_read is None else price.cache_read
     write = price.input if price.cache_write is None else price.cache_write
     write_1h = write if price.cache_write_1h is None else price.cache_write_1h
+    reasoning = price.output if price.reasoning is None else price.reasoning
     exact = (
         usage.input * price.input
         + usage.cache_read * read
         + (usage.cache_write - usage.cache_write_1h) * write
         + usage.cache_write_1h * write_1h
-        + (usage.output + usage.reasoning) * price.output
+        + usage.output * price.output
+        + usage.reasoning * reasoning
     )
-    whole, rest = divmod(exact, _PER)
-    return whole + (2 * rest > _PER or (2 * rest == _PER and whole % 2 == 1))
+    per = _PER
+    if discount:
+        exact, per = exact * (_PER - discount), _PER * _PER
+    whole, rest = divmod(exact, per)
+    return whole + (2 * rest > per or (2 * rest == per and whole % 2 == 1))
 
 
 def at_length(price: Price, prompt_tokens: int) -> Price:
@@ -111,15 +136,16 @@ def retiring(plugin: str, model: str, *, base_url: str | None = None, on: date) 
 
 def models(on: date | None = None) -> Iterator[Model]:
     """Every model of the table with its price and, seen from the day `on` (else the table's), its retirement."""
-    day = on or date.fromisoformat(PRICES_VERSION)
-    for vendor, facts in _table()["vendors"].items():
+    table = price_table.in_force()
+    day = on or date.fromisoformat(table.version)
+    for vendor, facts in table.vendors.items():
         for entry in facts["models"]:
-            window = entry.get("context_window")
-            yield Model(vendor, entry["id"], _price(entry, None), window, _retirement(vendor, entry["id"], day))
+            found = _listed(entry)
+            yield Model(vendor, entry["id"], in_force(found.price), found.window, _retirement(vendor, entry["id"], day))
 
 
 def _retirement(vendor: str, model: str, day: date) -> Retirement | None:
-    for fact in _table()["vendors"][vendor].get("retirements", ()):
+    for fact in price_table.in_force().vendors[vendor].get("retirements", ()):
         if _matches(fact["match"], model):
             gone = date.fromisoformat(fact["on"])
             if gone - day > SOON:
@@ -131,17 +157,33 @@ def _retirement(vendor: str, model: str, day: date) -> Retirement | None:
     return Retirement("retired" if entry.get("retired") else "deprecated")
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A line of the table."""
+
+    price: Price
+    window: int | None
+
+
 @lru_cache(maxsize=4096)
-def _find(plugin: str, model: str, base_url: str | None) -> tuple[str, Mapping[str, Any]] | None:
+def _find(plugin: str, model: str, base_url: str | None) -> _Listed | None:
     vendor = _vendor_of(plugin, model, base_url)
-    if vendor is None:
-        return None
-    entry = _entry(vendor, _plain(model))
-    return None if entry is None else (vendor, entry)
+    entry = None if vendor is None else _entry(vendor, _plain(model))
+    return None if entry is None else _listed(entry)
+
+
+def _listed(entry: Mapping[str, Any]) -> _Listed:
+    """What a line says: the first price is that of every day and hour which no other is for."""
+    hours = tuple((Hours(*p["hours_utc"]), _as_price(p)) for p in entry["prices"] if "hours_utc" in p)
+    daily = [replace(_as_price(p), hours=hours) for p in entry["prices"] if "hours_utc" not in p]
+    days = [p.get("from", "") for p in entry["prices"] if "hours_utc" not in p]
+    dated = sorted(zip(days[1:], daily[1:], strict=True), key=lambda pair: pair[0])
+    base = daily[0] if daily else hours[0][1]
+    return _Listed(replace(base, dates=tuple(dated)) if dated else base, entry.get("context_window"))
 
 
 def _vendor_of(plugin: str, model: str, base_url: str | None) -> str | None:
-    vendors = _table()["vendors"]
+    vendors = price_table.in_force().vendors
     named = base_url is not None and not base_url.startswith(_REFERENCES)
     if named and base_url is not None:
         host = _host(base_url)
@@ -157,7 +199,7 @@ def _vendor_of(plugin: str, model: str, base_url: str | None) -> str | None:
 
 def _entry(vendor: str, model: str) -> Mapping[str, Any] | None:
     """The vendor's first model that bears the name; a name dated like `-20260414` also counts as `-2026-04-14`."""
-    entries: list[dict[str, Any]] = _table()["vendors"][vendor]["models"]
+    entries: list[dict[str, Any]] = price_table.in_force().vendors[vendor]["models"]
     head, _, day = model.rpartition("-")
     names = (model, f"{head}-{day[:4]}-{day[4:6]}-{day[6:]}") if len(day) == 8 and day.isdigit() else (model,)
     for name in names:
@@ -185,27 +227,6 @@ def _fits(pattern: str, model: str) -> bool:
     return model.startswith(pattern[:-1]) if pattern.endswith("*") else model == pattern
 
 
-def _price(entry: Mapping[str, Any], at: datetime | None) -> Price:
-    """The last entry that holds at the time; without a time, the dearest of the hours on the table's day."""
-    moment = None if at is None else (at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
-    day = PRICES_VERSION if moment is None else moment.date().isoformat()
-    daily, hourly = entry["prices"][0], []
-    for priced in entry["prices"]:
-        hours = priced.get("hours_utc")
-        if hours is not None and (moment is None or _within(hours, moment.strftime("%H:%M"))):
-            hourly.append(priced)
-        elif hours is None and priced.get("from", "") <= day:
-            daily = priced
-    if moment is None:
-        return _as_price(max([daily, *hourly], key=lambda p: (p["output"], p["input"])))
-    return _as_price(hourly[-1] if hourly else daily)
-
-
-def _within(hours: list[str], clock: str) -> bool:
-    start, end = hours
-    return start <= clock < end if start <= end else clock >= start or clock < end
-
-
 def _as_price(data: Mapping[str, Any]) -> Price:
     return Price(
         data["input"],
@@ -214,6 +235,7 @@ def _as_price(data: Mapping[str, Any]) -> Price:
         data.get("cache_write"),
         tuple((above, _as_price(dearer)) for above, dearer in data.get("bands", ())),
         data.get("cache_write_1h"),
+        data.get("reasoning"),
     )
 
 
@@ -225,9 +247,3 @@ def _plain(model: str) -> str:
 
 def _host(base_url: str) -> str:
     return base_url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0].lower()
-
-
-@cache
-def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(Path(__file__).with_name("prices.json").read_text(encoding="utf-8"))
-    return table

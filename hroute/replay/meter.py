@@ -9,13 +9,10 @@ from hroute.errors import UsageError
 from hroute.ledger import prices
 from hroute.replay.redecide import Verdict
 from hroute.replay.rows import Row
-from hroute.router.pricing import price_of
+from hroute.router.pricing import by_hour, is_batch, price_of
 from hroute.schema.policy import Policy, Provider
 from hroute.terms.money import Price
 from hroute.terms.usage import Usage
-
-TODAY = date.fromisoformat(prices.PRICES_VERSION)
-"""Rows are priced at the table's day, whatever theirs was: what counts is what they would cost now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +42,17 @@ def tokens_of(row: Row, verdict: Verdict, out_tokens: int) -> Tokens:
 
 
 class Meter:
-    """Prices of one policy's providers, looked up once each (once an hour of day where the vendor charges by it)."""
+    """Prices of one policy's providers, looked up once each (once an hour of day where the vendor charges by it).
+
+    Rows are priced as of today, whatever their day was: what counts is what they would cost now.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._prices = {name: price_of(provider) for name, provider in policy.providers.items()}
-        self._hourly = {name for name, provider in policy.providers.items() if _by_hour(provider)}
+        self._hourly = {name for name, provider in policy.providers.items() if by_hour(provider)}
+        self._batch = {name for name, provider in policy.providers.items() if is_batch(provider)}
+        self._today = date.today()
         self._at: dict[tuple[str, int, int], Price | None] = {}
 
     def cost(self, provider: str, usage: Usage | None, ts: datetime | None) -> int | None:
@@ -60,7 +62,7 @@ class Meter:
             return None
         if usage is None:
             return 0 if price in (prices.FREE, Price(0, 0)) else None
-        return prices.cost(price, usage)
+        return prices.cost(price, usage, batch=provider in self._batch)
 
     def price(self, provider: str) -> Price | None:
         """The price of a provider, at its dearest hour."""
@@ -71,7 +73,7 @@ class Meter:
             return self._prices[provider]
         key = (provider, ts.hour, ts.minute)
         if key not in self._at:
-            moment = datetime.combine(TODAY, ts.timetz())
+            moment = datetime.combine(self._today, ts.timetz())
             self._at[key] = price_of(self.policy.providers[provider], at=moment)
         return self._at[key]
 
@@ -107,12 +109,6 @@ def named(policy: Policy, provider: str) -> Provider:
     if provider not in policy.providers:
         raise UsageError(f"`{provider}` is no provider of this policy", help=f"there are {', '.join(policy.providers)}")
     return policy.providers[provider]
-
-
-def _by_hour(provider: Provider) -> bool:
-    if provider.price is not None or provider.usd_per_hour is not None or provider.local:
-        return False
-    return prices.varies_by_hour(provider.plugin, provider.model, base_url=provider.base_url)
 
 
 __all__ = ["Meter", "Sum", "Tokens", "named", "output_share", "tokens_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hroute.ledger import prices
 from hroute.schema.policy import Policy, Provider
@@ -14,16 +14,19 @@ from hroute.terms.usage import Usage
 if TYPE_CHECKING:
     from hroute.router.attempts import Attempt
 
-SECONDS_PER_HOUR = 3600
+SECONDS_PER_HOUR: Final = 3600
+
+BATCH_TIERS: Final = ("batch", "flex")
+"""Service tiers that vendors bill at their price for batch work."""
 
 
 def price_of(provider: Provider, *, at: datetime | None = None) -> Price | None:
-    """Price per token class, or None where it is not known, or where the provider is paid by the hour.
+    """Price per token class at an instant, or None where it is not known, or where the provider is paid by the hour.
 
-    `at` matters where a vendor's prices change by hour or day (`hroute.ledger.prices.lookup`).
+    Without `at` it is the price of today, at the dearest hour (`hroute.ledger.prices.in_force`).
     """
     if provider.price is not None:
-        return provider.price
+        return prices.in_force(provider.price, at)
     if provider.usd_per_hour is not None:
         return None
     if provider.local:
@@ -31,6 +34,20 @@ def price_of(provider: Provider, *, at: datetime | None = None) -> Price | None:
     if provider.plugin == "command":
         return _by_its_terms(provider, at)
     return prices.lookup(provider.plugin, provider.model, base_url=provider.base_url, at=at)
+
+
+def by_hour(provider: Provider) -> bool:
+    """Whether its price is another at another hour of the day."""
+    if provider.price is not None:
+        return provider.price.by_hour
+    if provider.usd_per_hour is not None or provider.local or provider.plugin == "command":
+        return False
+    return prices.varies_by_hour(provider.plugin, provider.model, base_url=provider.base_url)
+
+
+def is_batch(provider: Provider) -> bool:
+    """Whether its calls are batch work to the vendor: they ask for a service tier that is billed so."""
+    return provider.params.get("service_tier") in BATCH_TIERS
 
 
 def _by_its_terms(provider: Provider, at: datetime | None) -> Price | None:
@@ -55,16 +72,24 @@ def cost_of(
     if provider.price is None and provider.usd_per_hour is not None:
         return None if seconds is None else round(provider.usd_per_hour * seconds / SECONDS_PER_HOUR)
     price = price_of(provider, at=at)
-    return None if price is None else prices.cost(price, usage)
+    return None if price is None else prices.cost(price, usage, batch=is_batch(provider))
 
 
-def estimate(policy: Policy, provider: Provider | str, prompt_tokens: int, output_tokens: int) -> int | None:
+def estimate(
+    policy: Policy,
+    provider: Provider | str,
+    prompt_tokens: int,
+    output_tokens: int,
+    *,
+    seconds: float | None = None,
+    at: datetime | None = None,
+) -> int | None:
     """Nano-dollars that a call would cost without any prompt cache, or None where no price is known.
 
     `provider` is a provider of the policy or its name. Raises KeyError where the policy has none of that name.
     """
     target = policy.providers[provider] if isinstance(provider, str) else provider
-    return cost_of(target, Usage(input=prompt_tokens, output=output_tokens))
+    return cost_of(target, Usage(input=prompt_tokens, output=output_tokens), seconds=seconds, at=at)
 
 
 def bill(policy: Policy, attempts: Iterable[Attempt], *, at: datetime | None = None) -> tuple[Usage, int | None]:

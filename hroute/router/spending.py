@@ -14,7 +14,7 @@ from hroute.ledger.records import Claim, Started
 from hroute.router.attempts import Attempt
 from hroute.router.charges import charge
 from hroute.router.plan import Asking, Leaving, Skipped, Spent, Why
-from hroute.router.pricing import SECONDS_PER_HOUR, price_of
+from hroute.router.pricing import SECONDS_PER_HOUR, is_batch, price_of
 from hroute.router.signals.blocks import blocks
 from hroute.schema.condition import holds
 from hroute.schema.policy import Budget, Policy, Provider, Threshold
@@ -100,16 +100,15 @@ class Spending:
         if provider.price is None and provider.usd_per_hour is not None:
             seconds = provider.timeout.total if self._ceiling else _HARDWARE_SECONDS
             return round(provider.usd_per_hour * seconds / SECONDS_PER_HOUR)
-        price = price_of(provider)
+        price = price_of(provider, at=datetime.fromtimestamp(self._asking.ts / 1000, UTC))
         if price is None:
             return None
         most = self._asking.max_tokens(provider)
         if self._ceiling:
-            return dearest(price, prompt_bound(self._asking.request, provider), most)
+            return dearest(price, prompt_bound(self._asking.request, provider), most, batch=is_batch(provider))
         prompt = self._asking.ask("prompt_tokens")
-        return prices.cost(
-            price, Usage(input=prompt if isinstance(prompt, int) else 0, output=self._output(provider, most))
-        )
+        expected = Usage(input=prompt if isinstance(prompt, int) else 0, output=self._output(provider, most))
+        return prices.cost(price, expected, batch=is_batch(provider))
 
     def _output(self, provider: Provider, most: int) -> int:
         learned = self._purse.output_tokens(self._asking.decision.rule.name, provider.name, QUANTILE)
@@ -185,13 +184,14 @@ def says(spent: Spent) -> str:
     return f"budget {spent.budget} {fits}: {used} of {money.show(spent.limit, 2)}, until {until} {spent.zone}"
 
 
-def dearest(price: Price, prompt_tokens: int, output_tokens: int) -> int:
-    """Nano-dollars that a call cannot exceed: every prompt token at the dearest of its classes, in the dearest band."""
+def dearest(price: Price, prompt_tokens: int, output_tokens: int, *, batch: bool = False) -> int:
+    """Nano-dollars that a call cannot exceed: every token at the dearest of its classes, in the dearest band."""
+    left = MILLION - (price.batch_discount if batch else 0)
     found = 0
     for band in _bands(price, prompt_tokens):
-        writes = [c for c in (band.input, band.cache_write, band.cache_write_1h) if c is not None]
-        exact = prompt_tokens * max(writes) + output_tokens * band.output
-        found = max(found, -(-exact // MILLION))
+        taken_in = max(c for c in (band.input, band.cache_read, band.cache_write, band.cache_write_1h) if c is not None)
+        exact = prompt_tokens * taken_in + output_tokens * max(band.output, band.reasoning or 0)
+        found = max(found, -(-exact * left // MILLION**2))
     return found
 
 

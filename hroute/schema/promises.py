@@ -15,6 +15,7 @@ from hroute.schema.quantities import dollars, percent, show_dollars, show_percen
 from hroute.schema.selectors import permitted, read_selector, selects
 from hroute.schema.source import Path
 from hroute.schema.wants import did_you_mean
+from hroute.schema.zones import zone_name
 
 _PERIODS: Final = ("hour", "day", "week", "month")
 _WHERE: Final = ("cost_center", "tenant", "user", "client", "session", "provider", "plugin", "rule")
@@ -67,7 +68,7 @@ def read_budgets(draft: Draft, rules: tuple[str, ...]) -> tuple[Budget, ...]:
                 name,
                 draft.measure((*path, "limit_usd"), dollars, 0),
                 draft.choice((*path, "per"), _PERIODS, "day"),  # type: ignore[arg-type]
-                _timezone(draft, (*path, "timezone")),
+                zone_name(draft, (*path, "timezone")),
                 where,
                 thresholds,
                 _spans(draft, path) | places,
@@ -224,20 +225,6 @@ def _plain_action(threshold: Threshold, texts: dict[str, TextTest]) -> Any:
     if threshold.unless is not None:
         written["unless"] = parse.plain(threshold.unless, texts)
     return written
-
-
-def _timezone(draft: Draft, path: Path) -> str:
-    name = draft.text(path) or "UTC"
-    if name == "UTC":
-        return name
-    from zoneinfo import ZoneInfo, available_timezones
-
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        help = did_you_mean(name, sorted(available_timezones()), "a name such as Europe/Berlin")
-        draft.find("HR012", f"`{name}` is not a time zone", path, help=help)
-    return name
 
 
 def _spans(draft: Draft, path: Path) -> dict[str, Span]:

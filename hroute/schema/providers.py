@@ -10,15 +10,13 @@ from hroute.schema.catalogue import CATALOGUE
 from hroute.schema.diagnostic import Label
 from hroute.schema.draft import Draft
 from hroute.schema.policy import Provider
+from hroute.schema.prices import plain_price, read_price
 from hroute.schema.quantities import dollars, show_dollars
 from hroute.schema.source import Path
 from hroute.terms import secret
-from hroute.terms.money import Price
 
 _CLIENT: Final = "client"
 """`api_key: client`: the caller's own credential, passed on (SEMANTICS 3.10)."""
-
-_PRICES: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 
 
 def read_providers(draft: Draft) -> None:
@@ -99,7 +97,7 @@ def plain(provider: Provider) -> dict[str, Any]:
         written["command"] = list(provider.command)
     written |= behaviour.plain(provider)
     if provider.price is not None:
-        written["price"] = _plain_price(provider.price)
+        written["price"] = plain_price(provider.price)
     if provider.usd_per_hour is not None:
         written["usd_per_hour"] = show_dollars(provider.usd_per_hour)
     return written
@@ -153,7 +151,7 @@ def _provider(draft: Draft, name: str, path: Path, defaults: behaviour.Defaults)
         retry=retry,
         breaker=breaker,
         limits=limits,
-        price=_price(draft, (*path, "price")),
+        price=read_price(draft, (*path, "price")),
         usd_per_hour=draft.measure((*path, "usd_per_hour"), _perhaps_dollars, None),
         params=draft.mapping((*path, "params")),
         options=draft.mapping((*path, "options")),
@@ -224,37 +222,6 @@ def _size(draft: Draft, path: Path, default: int | None) -> int | None:
 
 def _perhaps_dollars(written: Any) -> int | None:
     return dollars(written)
-
-
-def _price(draft: Draft, path: Path) -> Price | None:
-    if draft.get(path) is None:
-        return None
-    draft.mapping(path)
-    for key in ("input", "output"):
-        if isinstance(draft.get(path), dict) and not draft.has((*path, key)):
-            draft.find(
-                "HR013",
-                f"`price` has no `{key}`",
-                path,
-                help="price: {input: 3.0, output: 15.0}, in USD per million tokens",
-            )
-            return None
-    input, output, read, write, hour = (draft.measure((*path, key), _perhaps_dollars, None) for key in _PRICES)
-    bands = []
-    for at in range(len(draft.typed((*path, "bands"), list, []))):
-        place = (*path, "bands", at)
-        above, price = draft.whole((*place, "above")), _price(draft, place)
-        if above is not None and price is not None:
-            bands.append((above, price))
-    return Price(input or 0, output or 0, read, write, tuple(sorted(bands, key=lambda band: band[0])), hour)
-
-
-def _plain_price(price: Price) -> dict[str, Any]:
-    amounts = {key: getattr(price, key) for key in _PRICES}
-    written: dict[str, Any] = {key: show_dollars(amount) for key, amount in amounts.items() if amount is not None}
-    if price.bands:
-        written["bands"] = [{"above": above, **_plain_price(band)} for above, band in price.bands]
-    return written
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -11,6 +11,7 @@ from hroute.schema.policy import Intent, PiiSettings, Scoring, SignalSettings
 from hroute.schema.quantities import duration, show_duration
 from hroute.schema.source import Path
 from hroute.schema.wants import did_you_mean
+from hroute.schema.zones import zone_name
 from hroute.terms import secret
 from hroute.terms.signal import PERSONAL_KINDS, PII_KINDS, UNSPECIFIED
 
@@ -132,9 +133,7 @@ def read_ledger(draft: Draft) -> dict[str, Any]:
     value = draft.get(("ledger",))
     if isinstance(value, str):
         return {"path": value}
-    zone = draft.text(("ledger", "timezone")) if draft.has(("ledger", "timezone")) else None
-    if zone and not _is_zone(zone):
-        draft.find("HR012", f"`{zone}` is not a time zone", ("ledger", "timezone"), help="a name such as Europe/Berlin")
+    zone_name(draft, ("ledger", "timezone"))
     return draft.mapping(("ledger",))
 
 
@@ -144,21 +143,8 @@ def read_alerts(draft: Draft) -> dict[str, Any]:
     key = draft.get(("alerts", "signing_key"))
     if isinstance(key, str) and not secret.is_reference(key):
         providers.find_secret(draft, ("alerts", "signing_key"))
-    zone: Path = ("alerts", "quiet_hours", "timezone")
-    name = draft.text(zone) if draft.has(zone) else None
-    if name and not _is_zone(name):
-        draft.find("HR012", f"`{name}` is not a time zone", zone, help="a name such as Europe/Berlin")
+    zone_name(draft, ("alerts", "quiet_hours", "timezone"))
     return given
-
-
-def _is_zone(name: str) -> bool:
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        return False
-    return True
 
 
 def read_log_text(draft: Draft) -> Literal["none", "redacted", "full"]:
