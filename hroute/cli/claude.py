@@ -74,14 +74,16 @@ def claude(
     past = claude_code.elsewhere(os.environ)
     if past is not None:
         raise UsageError(f"${past} makes Claude Code ask another cloud, past every gateway", help=f"unset {past}")
-    given = arguments or []
-    said: list[str] = []
+    given, said = arguments or [], list[str]()
+    overruled = _overruled(given)
     with ExitStack() as until_the_end:
         serving = _serving(loaded, until_the_end, said)
         if streams.is_terminal(sys.stderr):
             for line in _told(loaded, serving):
                 streams.talk(line)
-        code = _run([program, *_settings(serving.url, given), *given], environment(serving.url, os.environ))
+        code = _run(
+            [program, *(_settings(serving.url) if overruled else ()), *given], environment(serving.url, os.environ)
+        )
     for line in said:
         streams.talk(line)
     return code
@@ -137,13 +139,16 @@ def _told(policy: Policy, serving: Serving) -> Iterator[str]:
         yield f"login: {login}, which nobody gets: no provider says `api_key: client`; keys are the policy's"
 
 
-def _settings(url: str, given: Sequence[str]) -> list[str]:
-    """What overrules a settings file that names another address. Raises UsageError where the caller's own cannot be."""
+def _overruled(given: Sequence[str]) -> bool:
+    """Whether a settings file names another address. Raises UsageError where `given` leaves no way to overrule it."""
     file = claude_code.overruled_by(os.environ)
-    if file is None:
-        return []
-    if any(word.partition("=")[0] == "--settings" for word in given):
+    if file is not None and any(word.partition("=")[0] == "--settings" for word in given):
         raise UsageError(f"{file} names another {BASE_URL}, and --settings is taken", help=f"take {BASE_URL} out of it")
+    return file is not None
+
+
+def _settings(url: str) -> list[str]:
+    """What overrules a settings file that names another address."""
     return ["--settings", json.dumps({"env": {BASE_URL: url}})]
 
 

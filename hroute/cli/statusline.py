@@ -43,7 +43,10 @@ def statusline(policy: policies.PolicyOption = None) -> int:
 def _line(url: str, session: str) -> str:
     found = gateways.ask(url, f"/sessions/{session}") if session else None
     if found is not None and "turns" in found:
-        return "  ".join(part for part in _parts(found) if part)
+        try:
+            return "  ".join(part for part in _parts(found) if part)
+        except (TypeError, ValueError, AttributeError, ArithmeticError):
+            return "hroute: the gateway is of another version"
     if gateways.ask(url, "/readyz") is None:
         return "hroute: no gateway here" if url else "hroute: no policy"
     return "hroute  no turn yet"
