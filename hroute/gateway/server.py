@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -19,6 +20,7 @@ import uvicorn
 from hroute.errors import UsageError
 from hroute.gateway.app import Application
 from hroute.gateway.gateway import Gateway
+from hroute.gateway.inbound import IDLE, Inbound
 from hroute.router.engine import Engine
 from hroute.router.reload import Reload, Reloader
 from hroute.schema.policy import Policy
@@ -28,6 +30,10 @@ DRAIN: Final = 30.0
 SWITCH: Final = 0.0005
 """Seconds after which another thread gives way to the event loop."""
 _BACKLOG: Final = 2048
+_TICKS: Final = 10
+"""Ticks of the server's clock, a tenth of a second each, between two looks at the clients' clocks."""
+_NEW_OBJECTS: Final = 50_000
+"""Objects after which the collector looks through the young ones: a request makes thousands, and leaves no cycles."""
 
 log: Final = logging.getLogger("hroute.gateway")
 
@@ -76,13 +82,14 @@ def serve(
     config = uvicorn.Config(
         Application(gateway),
         loop="uvloop",
-        http="httptools",
+        http=Inbound,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=75,
+        proxy_headers=False,
+        timeout_keep_alive=int(IDLE),
         timeout_graceful_shutdown=int(drain),
     )
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -110,10 +117,21 @@ class _Server(uvicorn.Server):
             self.force_exit = True
         self.should_exit = True
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Inbound):
+                    connection.look(now)
+        return await super().on_tick(counter)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
             self.at_start()
+            gc.collect()
+            gc.freeze()  # what is there now stays: it need not be looked through again
+            gc.set_threshold(_NEW_OBJECTS, 20, 100)
             self._ready()
 
 
