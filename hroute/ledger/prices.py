@@ -34,13 +34,15 @@ _BY_NAME: Final = ("openai", "deepseek", "mistral", "x-ai", "moonshotai", "zai")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of the table, as its vendor names it. `price` is today's (dearest hour, where hours differ)."""
+    """One model of the table, as its vendor names it. `price` is today's (dearest hour, where hours differ), `listed` that
+    of all hours and days."""
 
     vendor: str
     id: str
     price: Price
     context_window: int | None = None
     retirement: Retirement | None = None
+    listed: Price = FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,16 @@ def lookup(plugin: str, model: str, *, base_url: str | None = None, at: datetime
     that vendor's prices; else, with no address or a reference (`env:NAME`), the vendor whose models bear the name.
     Without `at` the price is that of today, at the dearest hour: an estimate must not flatter.
     """
+    found = listed(plugin, model, base_url=base_url)
+    return None if found is None else in_force(found, at)
+
+
+def listed(plugin: str, model: str, *, base_url: str | None = None) -> Price | None:
+    """The list price with all its hours and days, as `lookup` finds it."""
     if plugin == "sandbox":
         return FREE
     found = _find(plugin, model, base_url)
-    return None if found is None else in_force(found.price, at)
+    return None if found is None else found.price
 
 
 def in_force(price: Price, at: datetime | None = None) -> Price:
@@ -86,8 +94,8 @@ def forget() -> None:
 
 def varies_by_hour(plugin: str, model: str, *, base_url: str | None = None) -> bool:
     """Whether the vendor charges differently at different hours of the day."""
-    found = _find(plugin, model, base_url)
-    return found is not None and found.price.by_hour
+    found = listed(plugin, model, base_url=base_url)
+    return found is not None and found.by_hour
 
 
 def context_window(plugin: str, model: str, *, base_url: str | None = None) -> int | None:
@@ -140,8 +148,8 @@ def models(on: date | None = None) -> Iterator[Model]:
     day = on or date.fromisoformat(table.version)
     for vendor, facts in table.vendors.items():
         for entry in facts["models"]:
-            found = _listed(entry)
-            yield Model(vendor, entry["id"], in_force(found.price), found.window, _retirement(vendor, entry["id"], day))
+            found, gone = _listed(entry), _retirement(vendor, entry["id"], day)
+            yield Model(vendor, entry["id"], in_force(found.price), found.window, gone, found.price)
 
 
 def _retirement(vendor: str, model: str, day: date) -> Retirement | None:
@@ -193,7 +201,7 @@ def _vendor_of(plugin: str, model: str, base_url: str | None) -> str | None:
     if plugin in vendors and (plugin != "openai" or named):
         return plugin
     if plugin == "openai":
-        return next((name for name in _BY_NAME if _entry(name, _plain(model)) is not None), None)
+        return next((name for name in _BY_NAME if name in vendors and _entry(name, _plain(model)) is not None), None)
     return None
 
 

@@ -25,24 +25,27 @@ def price_of(provider: Provider, *, at: datetime | None = None) -> Price | None:
 
     Without `at` it is the price of today, at the dearest hour (`hroute.ledger.prices.in_force`).
     """
+    found = listed(provider)
+    return None if found is None else prices.in_force(found, at)
+
+
+def listed(provider: Provider) -> Price | None:
+    """Its price with all hours and days, or None as `price_of` has it."""
     if provider.price is not None:
-        return prices.in_force(provider.price, at)
+        return provider.price
     if provider.usd_per_hour is not None:
         return None
     if provider.local:
         return prices.FREE
     if provider.plugin == "command":
-        return _by_its_terms(provider, at)
-    return prices.lookup(provider.plugin, provider.model, base_url=provider.base_url, at=at)
+        return _by_its_terms(provider)
+    return prices.listed(provider.plugin, provider.model, base_url=provider.base_url)
 
 
 def by_hour(provider: Provider) -> bool:
     """Whether its price is another at another hour of the day."""
-    if provider.price is not None:
-        return provider.price.by_hour
-    if provider.usd_per_hour is not None or provider.local or provider.plugin == "command":
-        return False
-    return prices.varies_by_hour(provider.plugin, provider.model, base_url=provider.base_url)
+    price = listed(provider)
+    return price is not None and price.by_hour
 
 
 def is_batch(provider: Provider) -> bool:
@@ -50,7 +53,7 @@ def is_batch(provider: Provider) -> bool:
     return provider.params.get("service_tier") in BATCH_TIERS
 
 
-def _by_its_terms(provider: Provider, at: datetime | None) -> Price | None:
+def _by_its_terms(provider: Provider) -> Price | None:
     """What the terms of a subscription say (`options: {billing: ...}`): nothing more than the month, or the vendor's list
     price of the model that the policy names; None where the policy does not say."""
     from hroute.providers.programs.terms import VENDORS, profile_name
@@ -59,7 +62,7 @@ def _by_its_terms(provider: Provider, at: datetime | None) -> Price | None:
     if billing == "flat":
         return prices.FREE
     vendor = VENDORS.get(profile_name(provider.command, provider.options))
-    return prices.lookup(vendor, provider.model, at=at) if billing == "metered" and vendor else None
+    return prices.listed(vendor, provider.model) if billing == "metered" and vendor else None
 
 
 def cost_of(

@@ -143,7 +143,7 @@ def _row(
         cost=_total(tries),
         would_cost=0 if refused else _would(policy, decision, usage, at) if policy.mode == "observe" else None,
         estimated=any(t.estimated for t in tries),
-        prices=prices.PRICES_VERSION,
+        prices=prices.version(),
         tries=tries,
         signals={name: _plain(value) for name, value in seen.items()},
         versions={**VERSIONS, "pii": scanner_for(policy.signals.pii).version, "secrets": SECRETS.version},

@@ -78,10 +78,15 @@ class Price:
         return bool(self.hours) or any(price.hours for _, price in self.dates)
 
 
+def on_day(price: Price, day: str) -> Price:
+    """The price that holds on a day (ISO), with its hours."""
+    return next((dated for start, dated in reversed(price.dates) if start <= day), price)
+
+
 def at_time(price: Price, at: datetime | None, today: date) -> Price:
     """The price that holds at an instant; without one, the dearest of the hours of `today`: an estimate must not flatter."""
     day = (today if at is None else at.astimezone(_zone(price.zone)).date()).isoformat()
-    found = next((dated for start, dated in reversed(price.dates) if start <= day), price)
+    found = on_day(price, day)
     if not found.hours:
         return found
     if at is None:
