@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
-from hroute.ledger import budgets, feedback
+from hroute.ledger import budgets, feedback, lengths
 from hroute.ledger.periods import Days
 from hroute.ledger.records import AttemptRow, Document, Entry, Feedback, RequestRow, Settlement
 from hroute.ledger.rollup import KEY, Deltas
@@ -160,6 +160,7 @@ def _write_requests(transaction: Transaction, batch: Batch, deltas: Deltas) -> N
     texts = [(id, row.ts, row.said) for id in fresh if (row := batch.requests[id]).said is not None]
     if texts:
         transaction.each(_WRITE_SAID, [(id, ts, int(s.redacted), s.prompt, s.answer) for id, ts, s in texts if s])
+    lengths.add(transaction, [batch.requests[id] for id in fresh])
     _follow_ups(transaction, [batch.requests[id] for id in fresh], deltas)
 
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from weakref import WeakSet
 
-from hroute.ledger import budgets, journal, place, retention, rollup
+from hroute.ledger import budgets, journal, lengths, place, retention
 from hroute.ledger.budgets import Denied, Lease, Taken
+from hroute.ledger.lengths import Lengths
 from hroute.ledger.periods import Days
 from hroute.ledger.records import Claim, Entry, RequestRow, Settlement, Started
 from hroute.ledger.remembered import Remembered
@@ -41,9 +42,7 @@ PATIENCE: Final = 0.5
 
 _AFTER_TROUBLE: Final = 1.0  # seconds in which a failing store is not waited for again
 _CATCH_UP: Final = 0.1  # seconds that somebody who would be turned away waits for what is being written
-_FRESH: Final = 60.0  # seconds for which a learned quantile is remembered
-_LEARNED_DAYS: Final = 30
-_LEAST: Final = 20  # answers that a quantile must rest on
+_FRESH: Final = 60.0  # seconds for which learned lengths are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Ledger:
         self._in_use = False
         self._living: dict[str, float] = {}
         self._troubled = 0.0
-        self._learned: dict[tuple[str, str, float], tuple[float, tuple[int, int] | None]] = {}
+        self._learned: dict[lengths.Key, tuple[float, Lengths]] = {}
         self._key: bytes | None = None
         self._writer = Writer(self.store, self.settings.zone, tend=self._tend, committed=self._tell)
 
@@ -133,13 +132,13 @@ class Ledger:
         self._remembered.settle(held.claims, actual)
         self.append(Settlement(held.lease, actual, () if held.stored else held.claims))
 
-    def output_tokens(self, rule: str, provider: str, share: float) -> tuple[int, int] | None:
-        """Below how many tokens `share` of this provider's answers by this rule stayed, and how many answers that
-        rests on; None where there were too few of them, or where the store cannot be read."""
-        key = (rule, provider, share)
+    def answers(self, rule: str, provider: str, model: str) -> Lengths:
+        """How long the answers of a provider's model by a rule were (a minute old at most); nothing known where the store
+        cannot be read."""
+        key = (rule, provider, model)
         known = self._learned.get(key)
         if known is None or known[0] < time.monotonic():
-            known = time.monotonic() + _FRESH, self._ask_output_tokens(rule, provider, share)
+            known = time.monotonic() + _FRESH, self._ask_answers(*key)
             self._learned[key] = known
         return known[1]
 
@@ -218,16 +217,14 @@ class Ledger:
         self.store().tend()
         self._tell()
 
-    def _ask_output_tokens(self, rule: str, provider: str, share: float) -> tuple[int, int] | None:
-        day = self._days.of(int((self._now() - _LEARNED_DAYS * 86_400) * 1000))
+    def _ask_answers(self, rule: str, provider: str, model: str) -> Lengths:
+        if time.monotonic() - self._troubled < _AFTER_TROUBLE:
+            return Lengths({})
         try:
             with self.store().read() as transaction:
-                counts = rollup.counts(transaction, "output", day, rule=rule, provider=provider)
+                return lengths.of(transaction, rule, provider, model)
         except StoreError:
-            return None
-        number = sum(counts.values())
-        found = rollup.quantile(counts, share)
-        return None if found is None or number < _LEAST else (round(found), number)
+            return Lengths({})
 
     def _after_fork(self) -> None:
         if os.getpid() != self._process:

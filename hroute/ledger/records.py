@@ -22,7 +22,7 @@ class AttemptRow:
 
     `kind` says what the call was for: "try", or one that produced no answer of its own ("judge", "agree", "shadow",
     "count"). `estimated` marks a cost that the vendor's own counts did not give. `terms` is the provider's label of
-    that name (an API bill, a subscription).
+    that name (an API bill, a subscription). `asked` is the model as the policy names it, where the vendor names another.
     """
 
     provider: str
@@ -37,6 +37,7 @@ class AttemptRow:
     estimated: bool = False
     kind: str = "try"
     terms: str = ""
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ def _attempt(policy: Policy, attempt: Attempt, at: datetime, estimate: Estimate)
         estimated=guessed is not None,
         kind="try" if attempt.role == "answer" else attempt.role,
         terms=provider.labels.get("terms", ""),
+        asked=_name(provider.model),
     )
 
 

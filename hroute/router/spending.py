@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Protocol
 from hroute.ledger import periods, prices
 from hroute.ledger.budgets import MILLION, Denied
 from hroute.ledger.ledger import Held
+from hroute.ledger.lengths import Lengths
 from hroute.ledger.records import Claim, Started
 from hroute.router.attempts import Attempt
 from hroute.router.charges import charge
@@ -44,7 +45,7 @@ class Purse(Protocol):
 
     def settle(self, held: Held, actual: int | None) -> None: ...
 
-    def output_tokens(self, rule: str, provider: str, share: float) -> tuple[int, int] | None: ...
+    def answers(self, rule: str, provider: str, model: str) -> Lengths: ...
 
 
 class Spending:
@@ -111,8 +112,8 @@ class Spending:
         return prices.cost(price, expected, batch=is_batch(provider))
 
     def _output(self, provider: Provider, most: int) -> int:
-        learned = self._purse.output_tokens(self._asking.decision.rule.name, provider.name, QUANTILE)
-        return min(most, NO_HISTORY if learned is None else learned[0])
+        learned = self._purse.answers(self._asking.decision.rule.name, provider.name, provider.model).below(QUANTILE)
+        return min(most, NO_HISTORY if learned is None else learned)
 
     def _concerns(self, budget: Budget) -> bool:
         for key, names in budget.where.items():

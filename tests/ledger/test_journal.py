@@ -254,20 +254,3 @@ def test_a_quantile_of_buckets_is_within_a_bucket_of_the_values_quantile(values:
 
 def test_nothing_has_no_quantile() -> None:
     assert rollup.quantile({}, 0.5) is None
-
-
-def test_output_lengths_are_learned_by_rule_and_model_once_there_are_enough(books: Ledger) -> None:
-    books._now = lambda: NOON / 1000
-    for n in range(30):
-        books.append(row(usage=Usage(output=100 if n < 27 else 4_000)))
-    books.append(row(rule="rare", usage=Usage(output=5)))
-    assert books.flush()
-    found = books.output_tokens("faq", "ollama", 0.5)
-    assert found is not None
-    assert found[1] == 30
-    assert 92 <= found[0] <= 108
-    high = books.output_tokens("faq", "ollama", 0.95)
-    assert high is not None
-    assert 3_700 <= high[0] <= 4_320
-    assert books.output_tokens("rare", "ollama", 0.5) is None
-    assert books.output_tokens("faq", "other", 0.5) is None
