@@ -80,7 +80,7 @@ def read(door: Door, raw: bytes, headers: Mapping[str, str], query: str = "", pa
     tools, hosted = _tools(request)
     if hosted:
         request = replace(request, tools=tools, params={**request.params, HOSTED: _declared(hosted)})
-    given = {**_of_wire(body, headers), **said, **_of_headers(headers)}
+    given = {**door.says(body), **_of_wire(body, headers), **said, **_of_headers(headers)}
     signals = {name: coerce(name, value) for name, value in given.items() if value is not None}
     return Asked(door, raw, body, body is whole, request, signals, left.names, headers, query, path or door.path)
 

@@ -12,6 +12,8 @@ from hroute.wire import (
     anthropic_stream,
     openai_chat,
     openai_chat_stream,
+    openai_completions,
+    openai_completions_stream,
     openai_responses,
     openai_responses_stream,
 )
@@ -40,6 +42,7 @@ class Named:
 class Door:
     """One path that asks a model. `vendor` is the plugin whose own clients come in here. `known` are the keys of a body
     that `parse` reads whole, `partly` those that it reads in part; what it does not read, the detectors read as it stands.
+    `beyond` names what a body asks for that no other dialect can give, `says` gives signals that the door itself tells.
     """
 
     path: str
@@ -50,6 +53,8 @@ class Door:
     writer: Callable[[Named, Json], Writer]
     known: frozenset[str]
     partly: frozenset[str]
+    beyond: Callable[[Json], tuple[str, ...]] = lambda _: ()
+    says: Callable[[Json], Mapping[str, str]] = lambda _: {}
 
 
 def _messages_reply(reply: Reply, named: Named) -> dict[str, Any]:
@@ -62,6 +67,10 @@ def _chat_reply(reply: Reply, named: Named) -> dict[str, Any]:
 
 def _responses_reply(reply: Reply, named: Named) -> dict[str, Any]:
     return openai_responses.emit_reply(reply, id=f"resp_{named.id}", created=named.created)
+
+
+def _completions_reply(reply: Reply, named: Named) -> dict[str, Any]:
+    return openai_completions.emit_reply(reply, id=f"cmpl-{named.id}", created=named.created)
 
 
 def _messages_writer(named: Named, body: Json) -> Writer:
@@ -77,6 +86,18 @@ def _chat_writer(named: Named, body: Json) -> Writer:
 
 def _responses_writer(named: Named, body: Json) -> Writer:
     return openai_responses_stream.Writer(named.model, id=f"resp_{named.id}", created=named.created)
+
+
+def _completions_writer(named: Named, body: Json) -> Writer:
+    wanted = inner(body, "stream_options").get("include_usage") is True
+    return openai_completions_stream.Writer(
+        named.model, id=f"cmpl-{named.id}", created=named.created, include_usage=wanted
+    )
+
+
+def _filling(body: Json) -> Mapping[str, str]:
+    """A gap to be filled in is what an editor asks for at every keystroke."""
+    return {"task_type": "code", "code_task": "completion"} if openai_completions.fills_in(body) else {}
 
 
 MESSAGES: Final = Door(
@@ -119,7 +140,23 @@ RESPONSES: Final = Door(
     frozenset({"text", "reasoning"}),
 )  # fmt: skip
 
-DOORS: Final[Mapping[str, Door]] = {door.path: door for door in (MESSAGES, CHAT, RESPONSES)}
+COMPLETIONS: Final = Door(
+    "/v1/completions",
+    "openai_completions",
+    "openai",
+    openai_completions.parse_request,
+    _completions_reply,
+    _completions_writer,
+    frozenset(
+        {"model", "prompt", "suffix", "max_tokens", "stream", "stream_options", "temperature", "top_p", "seed",
+         "presence_penalty", "frequency_penalty", "stop"}
+    ),
+    frozenset({"n", "best_of", "echo", "logprobs", "logit_bias"}),
+    openai_completions.beyond_chat,
+    _filling,
+)  # fmt: skip
+
+DOORS: Final[Mapping[str, Door]] = {door.path: door for door in (MESSAGES, CHAT, RESPONSES, COMPLETIONS)}
 
 COUNT_PATH: Final = "/v1/messages/count_tokens"
 """Counts tokens in the dialect of `/v1/messages`; estimated here, nothing is sent."""

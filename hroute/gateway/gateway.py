@@ -25,6 +25,7 @@ from hroute.gateway.loops import Loops, account_of
 from hroute.gateway.metrics import Metrics
 from hroute.gateway.observing import PassingBy, RawAsked, as_it_is, before, raw_call
 from hroute.gateway.outgoing import INSTANCE, Standing, written
+from hroute.gateway.own_dialect import OwnDialect
 from hroute.gateway.refusals import FINAL, Refusal, refusal_of
 from hroute.gateway.responder import Receive, Responder, Scope, Send
 from hroute.gateway.tally import Tally
@@ -219,7 +220,12 @@ class Gateway:
         """The filters of this request alone."""
         places = Addresses(self.facts, self.environ)
         brought = brings_login(asked.headers)
-        gates = (OwnLogin(brought, asked.door.vendor, places), NotOurselves(self.port, self.hosts, places))
+        gates: tuple[Gate, ...] = (
+            OwnLogin(brought, asked.door.vendor, places),
+            NotOurselves(self.port, self.hosts, places),
+        )
+        if wishes := asked.door.beyond(asked.body):
+            gates = (*gates, OwnDialect(asked.door.dialect, wishes, places, self.engine.stand_in is None))
         narrowed = allowed(client, self.engine.policy) if client is not None else None
         return gates if narrowed is None else (*gates, narrowed)
 

@@ -43,6 +43,7 @@ _LIMITS: Final[Mapping[Dialect, tuple[str, ...]]] = {
     "anthropic": ("max_tokens",),
     "openai_chat": ("max_completion_tokens", "max_tokens"),
     "openai_responses": ("max_output_tokens",),
+    "openai_completions": ("max_tokens",),
 }
 
 
@@ -136,7 +137,7 @@ def _changes(asked: Asked, call: Call, wire: Wire, standing: Standing) -> Iterat
     if own:
         made, _ = fitting(wire, replace(call.target, params={}), Request((), params=own))
         fields = wire.emit(call.target, made)
-        left_alone = ("model", "messages", "input", "stream", "store", *_LIMITS[asked.door.dialect])
+        left_alone = ("model", "messages", "input", "prompt", "stream", "store", *_LIMITS[asked.door.dialect])
         yield from ((key, value) for key, value in fields.items() if key not in body and key not in left_alone)
     if not standing.sealed:
         yield from _unsealed(body)

@@ -211,7 +211,7 @@ class Frames:
         return data[:end]
 
 
-_TERMINATORS: Final[Mapping[Dialect, bytes]] = {"openai_chat": b"data: [DONE]\n\n"}
+_TERMINATORS: Final[Mapping[Dialect, bytes]] = dict.fromkeys(("openai_chat", "openai_completions"), b"data: [DONE]\n\n")
 _MARKS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 """Line ends of an empty line, which ends a frame."""
 
@@ -244,6 +244,7 @@ def _responses(frames: bytes) -> bool:
 MATTERS: Final[Mapping[Dialect, Callable[[bytes], bool]]] = {
     "anthropic": _anthropic,
     "openai_chat": _chat,
+    "openai_completions": _chat,
     "openai_responses": _responses,
 }
 """Whether frames may hold how a stream begins or ends; what is only talk need not be read."""

@@ -51,6 +51,8 @@ def refusal_of(error: HrouteError) -> Refusal:
         return Refusal(503, _said(error), headers, code=code)
     if isinstance(error, CallerFault):
         return Refusal(_between(last, 400, 499, 400), _said(error), headers, code=code)
+    if last is None and error.skipped and all(s.why is Why.CAPABILITY for s in error.skipped):
+        return Refusal(400, _said(error), headers, code=code)  # the request itself asks for what nobody here can do
     if last is None:
         down = _down(error.skipped)
         return Refusal(503 if down else 403, _said(error), (*headers, *wait) if down else headers, code=code)

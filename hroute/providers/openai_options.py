@@ -19,6 +19,11 @@ OPTIONS: Final[Mapping[str, Any]] = {
             "type": "boolean",
             "description": "Whether the server also knows OpenAI's newer `/responses`, so that the gateway can pass such requests on as they are. OpenAI itself does; for everybody else the default is false.",
         },
+        "completions": {
+            "title": "true or false",
+            "type": "boolean",
+            "description": "Whether the server also knows the older `/completions` (llama.cpp, vLLM and most local servers do), so that the gateway can pass on requests of that kind as they are, a gap to be filled in among them. The default is false, but for the models of OpenAI that know nothing else.",
+        },
     },
 }
 """The JSON Schema of `options:` of `plugin: openai`."""

@@ -21,6 +21,8 @@ from hroute.wire import (
     ollama,
     openai_chat,
     openai_chat_stream,
+    openai_completions,
+    openai_completions_stream,
     openai_responses,
     openai_responses_stream,
 )
@@ -51,6 +53,8 @@ def wire_of(plugin: str, target: Target, wanted: Dialect) -> Wire | None:
     """How to speak to `target`: in the `wanted` dialect where it knows that, else in its own. None: it has no raw wire."""
     if plugin == "openai" and wanted == "openai_responses" and speaks_responses(target):
         return _RESPONSES
+    if plugin == "openai" and wanted == "openai_completions" and speaks_completions(target):
+        return _COMPLETIONS
     return _WIRES.get(plugin)
 
 
@@ -58,6 +62,12 @@ def speaks_responses(target: Target) -> bool:
     """OpenAI itself serves /responses; of another server its `options: {responses: true}` says so."""
     said = target.options.get("responses")
     return said if isinstance(said, bool) else target.base_url in (None, openai_plugin.OWN_ADDRESS)
+
+
+def speaks_completions(target: Target) -> bool:
+    """Whether a server knows the older /completions for its model: its `options: {completions: true}` says so."""
+    said = target.options.get("completions")
+    return said if isinstance(said, bool) else target.base_url is None or target.model.startswith(_CONTINUE)
 
 
 def fitting(wire: Wire, target: Target, request: Request) -> tuple[Request, tuple[str, ...]]:
@@ -141,6 +151,18 @@ _RESPONSES: Final = Wire(
     openai_responses.parse_reply,
     _bearer,
 )
+_COMPLETIONS: Final = Wire(
+    "openai_completions",
+    "/completions",
+    openai_plugin.ROWS,
+    frozenset({"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop"}),
+    lambda target, request: openai_completions.emit_request(request, target.model),
+    openai_completions_stream.Reader,
+    openai_completions.parse_reply,
+    _bearer,
+)
+_CONTINUE: Final = ("gpt-3.5-turbo-instruct", "davinci-002", "babbage-002")
+"""Models of OpenAI that continue texts and hold no conversation."""
 _OLLAMA: Final = Wire(
     "ollama",
     "/api/chat",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-Dialect = Literal["anthropic", "openai_chat", "openai_responses", "ollama"]
+Dialect = Literal["anthropic", "openai_chat", "openai_responses", "openai_completions", "ollama"]
 
 _ANTHROPIC: Final = {
     400: "invalid_request_error",

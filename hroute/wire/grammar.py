@@ -110,6 +110,33 @@ def _openai_chat(stream: bytes) -> Iterator[str]:
         yield "no finish_reason"
 
 
+def _openai_completions(stream: bytes) -> Iterator[str]:
+    events = _events(stream)
+    error = bool(events) and "error" in _data(events[-1])
+    if not error and (not events or events[-1].data != "[DONE]"):
+        yield "no [DONE] at the end"
+    frames = [_data(event) for event in events if event.data != "[DONE]"]
+    frames = frames[:-1] if error else frames
+    if len({(f.get("id"), f.get("created"), f.get("model")) for f in frames}) > 1:
+        yield "id, created or model changes"
+    finished = False
+    for frame in frames:
+        yield from _lacks(frame, "id", "object", "created", "model", "choices")
+        if frame.get("object") != "text_completion":
+            yield "object is not text_completion"
+        choices = list(maps(frame.get("choices")))
+        if finished and choices:
+            yield "a choice follows finish_reason"
+        if not choices and not (finished and inner(frame, "usage")):
+            yield "a chunk without choices that is not the usage at the end"
+        for choice in choices:
+            if not isinstance(choice.get("text"), str):
+                yield "a choice has no text"
+            finished = finished or choice.get("finish_reason") is not None
+    if not finished and not error:
+        yield "no finish_reason"
+
+
 def _openai_responses(stream: bytes) -> Iterator[str]:
     frames, found = _named(stream)
     yield from found
@@ -173,6 +200,7 @@ _CHECKS: Final[Mapping[Dialect, Callable[[bytes], Iterator[str]]]] = {
     "anthropic": _anthropic,
     "openai_chat": _openai_chat,
     "openai_responses": _openai_responses,
+    "openai_completions": _openai_completions,
     "ollama": _ollama,
 }
 

@@ -193,6 +193,26 @@ def _choice(value: Any, path: str, found: Found) -> None:
     _CHOICE(value, path, found) if isinstance(value, Mapping) else a_word(value, path, found)
 
 
+# OpenAI's older completions
+
+
+def _prompt(value: Any, path: str, found: Found) -> None:
+    """A text, texts, or tokens, which nobody can read."""
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        return
+    texts(value, path, found)
+
+
+_COMPLETIONS: Final[Mapping[str, Check]] = {
+    "model": a_word,
+    "prompt": _prompt,
+    "suffix": a_text,
+    "max_tokens": a_count,
+    "stream": a_flag,
+    "stream_options": object_of(include_usage=a_flag),
+    "stop": texts,
+}
+
 # OpenAI's responses
 
 _SHARED: Final[Mapping[str, Check]] = {"type": a_word, "id": an_id, "status": a_word}
@@ -229,5 +249,6 @@ SHAPES: Final[Mapping[Dialect, Mapping[str, Check]]] = {
     "anthropic": _MESSAGES,
     "openai_chat": _CHAT,
     "openai_responses": _RESPONSES,
+    "openai_completions": _COMPLETIONS,
     "ollama": {},
 }

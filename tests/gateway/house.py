@@ -31,7 +31,7 @@ KEYED = {"KEY": "policys-own-key"}
 POLICY = """
 providers:
   claude: {{plugin: anthropic, model: claude-x, base_url: "{url}/claude", api_key: env:KEY, retry: {{attempts: 1}}, timeout: {timeout}}}
-  gpt: {{plugin: openai, model: gpt-x, base_url: "{url}/gpt/v1", api_key: env:KEY, options: {{responses: true}}, retry: {{attempts: 1}}, timeout: {timeout}}}
+  gpt: {{plugin: openai, model: gpt-x, base_url: "{url}/gpt/v1", api_key: env:KEY, options: {{responses: true, completions: true}}, retry: {{attempts: 1}}, timeout: {timeout}}}
   chat_only: {{plugin: openai, model: chat-x, base_url: "{url}/chat_only/v1", api_key: env:KEY, retry: {{attempts: 1}}, timeout: {timeout}}}
   llama: {{plugin: ollama, model: llama-x, base_url: "{url}/llama", local: true, retry: {{attempts: 1}}, timeout: {timeout}}}
 routing_rules:
@@ -179,15 +179,23 @@ def response(text: str = "hello", **more: Any) -> dict[str, Any]:
     return {"model": "gpt-5", "input": [{"type": "message", "role": "user", "content": text}], **more}
 
 
+def prompt(text: str = "hello", **more: Any) -> dict[str, Any]:
+    return {"model": "gpt-5", "prompt": text, **more}
+
+
 BODIES: dict[str, Callable[..., dict[str, Any]]] = {
     "/v1/messages": message,
     "/v1/chat/completions": completion,
     "/v1/responses": response,
+    "/v1/completions": prompt,
 }
-DIALECTS = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai_chat", "/v1/responses": "openai_responses"}
+CHATS = ("/v1/messages", "/v1/chat/completions", "/v1/responses")
+"""The doors of conversations: these have tools and thinking, too."""
+DIALECTS = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai_chat", "/v1/responses": "openai_responses", "/v1/completions": "openai_completions"}  # fmt: skip
 ANSWERS: dict[str, bytes] = {
     "/v1/messages": json.dumps({"id": "msg_9", "type": "message", "role": "assistant", "model": "claude-x", "content": [{"type": "text", "text": "Hi."}], "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 3, "output_tokens": 2}}).encode(),
     "/v1/chat/completions": json.dumps({"id": "c9", "object": "chat.completion", "created": 1, "model": "gpt-x", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}).encode(),
+    "/v1/completions": json.dumps({"id": "cmpl-9", "object": "text_completion", "created": 1, "model": "gpt-x", "choices": [{"text": "Hi.", "index": 0, "logprobs": None, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}).encode(),
     "/v1/responses": json.dumps({"id": "resp_9", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-x", "output": [{"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "Hi.", "annotations": []}]}], "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}}).encode(),
 }  # fmt: skip
 JSON = {"content-type": "application/json"}

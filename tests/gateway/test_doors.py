@@ -7,13 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from hroute.gateway.doors import DOORS
 from hroute.providers.sandbox.server import SandboxServer
 from hroute.terms.message import Done, Reply, Text, ToolUse
 from hroute.wire.grammar import violations
-from tests.gateway.house import BODIES, DIALECTS, House, before_sandbox
-from tests.wire.test_round_trips import BODIES as CODECS
-from tests.wire.test_round_trips import STREAMS
+from tests.gateway.house import BODIES, CHATS, DIALECTS, House, before_sandbox
+from tests.wire.messages import CODECS, STREAMS
 
 SCRIPT = {
     "answers": [
@@ -29,7 +27,8 @@ TOOLS = {
     "/v1/responses": [{"type": "function", "name": n, "parameters": WEATHER} for n in ("get_weather", "get_time")],
 }  # fmt: skip
 
-doors = pytest.mark.parametrize("path", DOORS)
+doors = pytest.mark.parametrize("path", BODIES)
+chats = pytest.mark.parametrize("path", CHATS)
 targets = pytest.mark.parametrize("target", ["claude", "gpt", "chat_only", "llama"])
 
 
@@ -69,7 +68,7 @@ def test_a_whole_answer_and_a_stream_say_the_same(stage: tuple[House, SandboxSer
         assert answer.headers["x-hroute-model"].endswith("-x")
 
 
-@doors
+@chats
 @targets
 def test_calls_of_tools_come_through_whole(stage: tuple[House, SandboxServer], path: str, target: str) -> None:
     house, _ = stage
@@ -89,7 +88,7 @@ def test_calls_of_tools_come_through_whole(stage: tuple[House, SandboxServer], p
 @targets
 def test_usage_is_carried(stage: tuple[House, SandboxServer], path: str, target: str) -> None:
     house, _ = stage
-    more = {"stream_options": {"include_usage": True}} if "chat" in path else {}
+    more = {"stream_options": {"include_usage": True}} if "completions" in path else {}
     one = whole(path, house.post(path, BODIES[path](), x_hroute_cost_center=target).content)
     two = streamed(path, house.post(path, BODIES[path](stream=True, **more), x_hroute_cost_center=target).content)
     assert one.usage.output == two.usage.output > 0

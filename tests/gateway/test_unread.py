@@ -20,7 +20,7 @@ from hroute.schema.load import load_text
 from hroute.schema.policy import Policy
 from hroute.wire.fields import Malformed
 from hroute.wire.keys import doubled
-from tests.gateway.house import BODIES, before_sandbox, completion, message, response
+from tests.gateway.house import BODIES, CHATS, before_sandbox, completion, message, response
 
 CARD = "4111 1111 1111 1111"
 POLICY = "providers: {home: {plugin: ollama, model: m, local: true}}\ndefault: {route_to: home}\nguarantees: [{name: g, when: {any: [{contains_pii: true}, {contains_secret: true}]}, only: {local: true}}]\nsignals: {contains_pii: {unread: false}}\n"
@@ -194,7 +194,7 @@ def test_a_key_that_stands_twice_is_refused(raw: bytes) -> None:
 
 ODD_TEXTS = st.text(st.sampled_from(['"', "\\", ":", " ", "\n", "a", "b", "é", "{", ","]), max_size=6)
 TREES = st.recursive(
-    st.integers() | ODD_TEXTS | st.booleans() | st.none(),
+    st.integers(-(2**63), 2**63) | ODD_TEXTS | st.booleans() | st.none(),
     lambda inside: st.lists(inside, max_size=3) | st.lists(st.tuples(ODD_TEXTS, inside), max_size=4).map(tuple),
     max_leaves=12,
 )
@@ -251,7 +251,7 @@ def test_an_id_of_an_unusual_shape_is_read_and_not_said_to_be_lost() -> None:
 
 def test_a_doubled_key_is_a_400_and_nothing_leaves() -> None:
     with before_sandbox() as (house, sandbox):
-        for path in BODIES:
+        for path in CHATS:
             answer = house.post(path, json.dumps(BODIES[path]()).replace('"role":', '"role": "user", "role":').encode())
             assert answer.status_code == 400
             assert "twice" in answer.json()["error"]["message"]
@@ -261,7 +261,7 @@ def test_a_doubled_key_is_a_400_and_nothing_leaves() -> None:
 def test_a_guarantee_holds_for_a_field_that_nobody_knows() -> None:
     more = "guarantees: [{{name: stays_home, when: {{contains_pii: true}}, only: {{local: true}}}}]".format()
     with before_sandbox(more=more) as (house, sandbox):
-        for path in BODIES:
+        for path in CHATS:
             body = BODIES[path]()
             at(body, ("input" if "input" in body else "messages", 0))["x_note"] = f"the card is {CARD}"
             answer = house.post(path, body, x_hroute_cost_center="alone")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from hypothesis import strategies as st
 
 from hroute.terms.message import (
@@ -22,6 +24,10 @@ from hroute.terms.message import (
 )
 from hroute.terms.usage import Usage
 from hroute.wire.fields import dumps
+
+NAMES = ("anthropic", "openai_chat", "openai_responses", "openai_completions", "ollama")
+CODECS = {name: import_module(f"hroute.wire.{name}") for name in NAMES}
+STREAMS = {name: import_module(f"hroute.wire.{name}" + ("" if name == "ollama" else "_stream")) for name in NAMES}
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 names = st.text("abcdefghij_", min_size=1, max_size=12)
@@ -107,7 +113,7 @@ def streams(draw: st.DrawFn) -> list[Event]:
     else:
         for n, first in enumerate(opened):
             events += [first, *(ToolUseDelta(n, json=piece) for m, piece in fragments if m == n)]
-    stop = StopReason.TOOL_USE if inputs else StopReason.END
+    stop = StopReason.TOOL_USE if inputs else draw(st.sampled_from([StopReason.END, StopReason.LENGTH]))
     parts = tuple(ToolUse(f"call_{n}", f"tool_{n}", given) for n, given in enumerate(inputs))
     return [*events, Done(Reply(parts, "model-1", stop, draw(usages())))]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +29,7 @@ from hroute.wire import anthropic, ollama, openai_chat, openai_responses
 from hroute.wire.errors import error_body
 from hroute.wire.fields import Malformed, VendorFault
 from hroute.wire.grammar import violations
-from tests.wire.messages import objects, replies, requests, streams
+from tests.wire.messages import STREAMS, objects, replies, requests, streams
 
 BODIES = {
     "anthropic": anthropic,
@@ -38,7 +37,6 @@ BODIES = {
     "openai_responses": openai_responses,
     "ollama": ollama,
 }
-STREAMS = {name: import_module(f"hroute.wire.{name}" + ("" if name == "ollama" else "_stream")) for name in BODIES}
 dialects = pytest.mark.parametrize("dialect", BODIES)
 
 

@@ -17,6 +17,8 @@ from hroute.wire import (
     ollama,
     openai_chat,
     openai_chat_stream,
+    openai_completions,
+    openai_completions_stream,
     openai_responses,
     openai_responses_stream,
 )
@@ -63,6 +65,7 @@ class Door:
 _TOO_LONG: Final[Mapping[Dialect, str]] = {
     "anthropic": "prompt is too long: 200001 tokens > 200000 maximum",
     "openai_chat": "This model's maximum context length is 128000 tokens. Please reduce the length of the messages.",
+    "openai_completions": "This model's maximum context length is 4097 tokens. Please reduce your prompt.",
     "openai_responses": "Your input exceeds the context window of this model. Please adjust your input and try again.",
     "ollama": "input length exceeds maximum context length",
 }
@@ -75,6 +78,11 @@ def _anthropic_writer(scene: Scene, body: Mapping[str, Any]) -> Writer:
 def _chat_writer(scene: Scene, body: Mapping[str, Any]) -> Writer:
     wanted = inner(body, "stream_options").get("include_usage") is True
     return openai_chat_stream.Writer(scene.reply.model, id="chatcmpl-sandbox", created=CREATED, include_usage=wanted)
+
+
+def _completions_writer(scene: Scene, body: Mapping[str, Any]) -> Writer:
+    wanted = inner(body, "stream_options").get("include_usage") is True
+    return openai_completions_stream.Writer(scene.reply.model, id="cmpl-sandbox", created=CREATED, include_usage=wanted)
 
 
 def _responses_writer(scene: Scene, body: Mapping[str, Any]) -> Writer:
@@ -100,6 +108,14 @@ DOORS: Final = (
         openai_chat.parse_request,
         lambda reply: openai_chat.emit_reply(reply, id="chatcmpl-sandbox", created=CREATED),
         _chat_writer,
+    ),
+    Door(
+        "/completions",
+        "openai_completions",
+        "openai",
+        openai_completions.parse_request,
+        lambda reply: openai_completions.emit_reply(reply, id="cmpl-sandbox", created=CREATED),
+        _completions_writer,
     ),
     Door(
         "/responses",
