@@ -55,19 +55,10 @@ def _no_number(name: str) -> None:
 
 
 def _maybe_twice(raw: bytes, value: Any) -> bool:
-    """Whether a key may stand twice; False is certain. Written anew, `value` is what most clients have sent, byte for byte,
-    and else it has fewer texts than `raw` where a key came twice."""
+    """Whether a key may stand twice; False is certain. Written anew, `value` is what most clients have sent, byte for byte.
+    Else it has fewer quotes than `raw` where a key came twice, unless quotes were spelled as numbers."""
     try:
         again = orjson.dumps(value)
     except orjson.JSONEncodeError:
         raise Malformed(_TOO_DEEP) from None
-    return again != raw and _quotes(again) != _quotes(raw)
-
-
-def _quotes(raw: bytes) -> int:
-    """How many quotes begin or end a text: those with an even number of `\\` before them."""
-    total, sign, mark = 0, 1, b'"'
-    while found := raw.count(mark):
-        total += sign * found
-        sign, mark = -sign, b"\\" + mark
-    return total
+    return again != raw and (raw.count(b'"') != again.count(b'"') or b"\\u0022" in raw)

@@ -25,7 +25,7 @@ Making = Callable[[], Iterable[Entry]]
 BATCH: Final = 200
 """Entries in one transaction at most: a reservation may have to wait for one."""
 
-LINGER: Final = 0.01
+LINGER: Final = 0.025
 """Seconds for which the first entry of a group waits for others."""
 
 MOST: Final = 100_000

@@ -82,14 +82,14 @@ def is_short_reply(text: str) -> bool:
 
 def _clarifying(said: list[str]) -> int:
     """How many turns at the end ask again: they say so, or repeat the words of the turn before."""
-    count = 0
+    count, now = 0, frozenset[str]()
     for earlier, text in zip(reversed(said[:-1]), reversed(said), strict=False):
-        if is_short_reply(text) or not (_AGAIN.holds(text[:2_000]) or _repeats(earlier, text)):
+        before, now = content_words(earlier), now or content_words(text)
+        if is_short_reply(text) or not (_AGAIN.holds(text[:2_000]) or _repeats(before, now)):
             break
-        count += 1
+        count, now = count + 1, before
     return count
 
 
-def _repeats(earlier: str, text: str) -> bool:
-    before, now = content_words(earlier), content_words(text)
+def _repeats(before: frozenset[str], now: frozenset[str]) -> bool:
     return len(now) >= 2 and len(before) >= 2 and len(before & now) / len(before | now) >= _OVERLAP

@@ -51,12 +51,12 @@ class Examples:
 
 def telling_words(text: str) -> frozenset[str]:
     """The words of a text that say what it is about, and not merely that something is asked for."""
-    return frozenset(word for word in _words(text) if word not in english.LITTLE_WORDS and word not in english.ASKING)
+    return frozenset(_words(text)) - english.LITTLE_WORDS - english.ASKING
 
 
 def content_words(text: str) -> frozenset[str]:
     """The words of a text (of its first 4,000 characters) that carry meaning, case-folded."""
-    return frozenset(word for word in _words(text) if word not in english.LITTLE_WORDS)
+    return frozenset(_words(text)) - english.LITTLE_WORDS
 
 
 def _words(text: str) -> list[str]:
