@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from hroute.cli import exits, ledger, policies, streams
-from hroute.cli.render.table import rows
-from hroute.cli.render.text import count, visible
 from hroute.errors import UsageError
 from hroute.terms import money
 
 if TYPE_CHECKING:
-    from hroute.ledger.report import CostRow, Costs
+    from hroute.ledger.costs import CostRow, Costs
+    from hroute.ledger.store import Transaction
 
-HELP = """What was spent: by provider, model, rule, cost center, intent or day.
+HELP = """What was spent: by provider, model, rule, cost center, kind of request, session, day or hour.
 
 \b
 Examples:
   hroute costs
-  hroute costs --by intent --since 30d
-  hroute costs --would
+  hroute costs --by intent --last 30d --plot
+  hroute costs --by rule,provider --since 2026-10-01 --until 2026-10-31
+  hroute costs --would                         an observed policy's own choices
+  hroute costs --holdout                       each rule beside its holdout
+  hroute costs --reconcile usage-export.csv    the vendor's own figures
 """
 
-SMALL = 50 * money.NANO
-"""A month's bill below which one provider is the better answer (the article's own advice)."""
+TOP: Final = 30
+"""Kinds that a table shows; JSON has all unless told otherwise."""
 
-_MONTH_DAYS = 30
+_DEFAULT = "30d"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,103 +40,146 @@ def register(app: typer.Typer) -> None:
 def costs(
     policy: policies.PolicyOption = None,
     by: Annotated[
-        str, typer.Option("--by", metavar="COLUMN", help="provider, model, rule, cost_center, intent or day.")
+        str,
+        typer.Option(
+            "--by",
+            metavar="AXIS[,AXIS]",
+            help="provider, model, rule, cost_center, intent, task_type, purpose, day, hour; session, tenant, client, "
+            "variant, outcome and policy are read from single rows.",
+        ),
     ] = "provider",
     since: ledger.SinceOption = None,
+    until: ledger.UntilOption = None,
+    last: ledger.LastOption = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top", metavar="N", min=1, help=f"The N dearest; else {TOP}, with --json all.", show_default=False
+        ),
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw it, too.")] = False,
     would: Annotated[
-        bool, typer.Option("--would", help="What the choices of an observed policy would have cost.")
+        bool, typer.Option("--would", help="What the choices of an observed policy would have cost, by rule.")
     ] = False,
+    holdout: Annotated[
+        bool, typer.Option("--holdout", help="Each rule beside its holdout on the baseline, with intervals.")
+    ] = False,
+    reconcile: Annotated[
+        str | None,
+        typer.Option(
+            "--reconcile",
+            metavar="EXPORT",
+            help="Compare with a usage or cost export (CSV, JSON) of Anthropic, OpenAI, OpenRouter or LiteLLM.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: policies.JsonOption = False,
 ) -> int:
-    """Add up the daily sums and show them."""
-    from hroute.ledger import report
-    from hroute.ledger.periods import day_of
-
-    if by not in report.BY:
-        raise UsageError(f"costs cannot be told by `{by}`", help=f"--by {', '.join(report.BY)}")
+    """Add up the sums of days or hours, or look at what is asked for instead, and show it."""
+    if would + holdout + (reconcile is not None) > 1:
+        raise UsageError("--would, --holdout and --reconcile are three questions", help="ask one at a time")
     place = ledger.place(policy)
-    now = int(time.time() * 1000)
-    start = ledger.instant(since or f"{_MONTH_DAYS}d", place.zone) or 0
-    first, last = day_of(place.zone, start), day_of(place.zone, now)
+    if reconcile is not None:
+        from hroute.cli import reconciling
+
+        return reconciling.run(place, reconcile, as_json)
+    first, final = ledger.days(place.zone, since, until, last, default=_DEFAULT)
     with ledger.view(place) as view:
-        if view is None:
-            found = report.Costs(by, first, last, (), report.CostRow("", 0, 0, 0))
-        else:
-            found = report.costs(view, by, first, last)
+        if would:
+            return _would(view, place, first, final, as_json)
+        if holdout:
+            from hroute.cli import holding_out
+
+            return holding_out.run(view, place, first, final, as_json)
+        return _costs(view, place, _axes(by), first, final, top, plot, as_json)
+
+
+def _costs(
+    view: Transaction | None,
+    place: ledger.Place,
+    axes: tuple[str, ...],
+    first: str,
+    final: str,
+    top: int | None,
+    plot: bool,
+    as_json: bool,
+) -> int:
+    from hroute.cli.render import costs as render
+    from hroute.ledger import bill, change
+    from hroute.ledger import costs as spent
+
+    now = int(time.time() * 1000)
+    most = top if top or as_json else TOP
+    month, alarms = None, []
+    if view is None:
+        found = spent.Costs(axes, first, final, (), spent.CostRow(()))
+    else:
+        found = spent.costs(view, axes, first, final, zone=place.zone, most=None if plot else most)
+        month = bill.month(view, now, place.zone)
+        alarms = change.alarms(view, now, zone=place.zone, thresholds=place.thresholds)
     if as_json:
-        streams.emit("costs", _as_json(found))
+        content = _as_json(found, most)
+        content["month"] = None if month is None else render.month_json(month)
+        streams.emit("costs", content | {"alarms": [alarm.payload() for alarm in alarms]})
         return exits.DONE
     if not found.rows:
-        streams.talk(f"nothing recorded since {first} in {place.where}")
+        streams.talk(f"nothing recorded from {first} to {final} in {place.where}")
         return exits.DONE
-    if would:
-        _print_would(found)
-        return exits.DONE
-    table = [[by, "requests", "cost", "per request", "escalated", "follow-up < 2 min"]]
-    table += [_row(row) for row in found.rows]
-    table.append(_row(found.total, "total"))
-    for line in rows(table, right=(1, 2, 3, 4, 5)):
-        streams.line(visible(line))
-    _talk(found, since)
+    for line in render.table(found, most or TOP):
+        streams.line(line)
+    if plot:
+        for line in render.plot(found, most or TOP):
+            streams.line(line)
+    for line in (*render.notes(found, place.zone, most or TOP), *render.month_lines(month, place.baseline)):
+        streams.talk(line)
+    for alarm in alarms:
+        streams.talk(f"alarm: {alarm.text()}")
     return exits.DONE
 
 
-def _row(row: CostRow, name: str | None = None) -> list[str]:
-    each = None if row.cost is None or not row.requests else round(row.cost / row.requests)
-    return [
-        name or row.name or "-",
-        f"{row.requests:,}",
-        money.show(row.cost) if row.cost is not None else f"{money.show(row.known)} + ?",
-        money.show(each, 4),
-        _share(row.escalated, row.requests),
-        _share(row.follow_ups, row.answered),
-    ]
+def _axes(by: str) -> tuple[str, ...]:
+    from hroute.ledger import costs as spent
+
+    axes = tuple(dict.fromkeys(axis.strip().replace("-", "_") for axis in by.split(",") if axis.strip()))
+    unknown = [axis for axis in axes if axis not in spent.AXES]
+    if unknown or not axes:
+        named = ", ".join(f"`{axis}`" for axis in unknown) or "nothing"
+        raise UsageError(f"costs cannot be told by {named}", help=f"--by {', '.join(spent.AXES)}")
+    return axes
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if part and whole else "-"
+def _would(view: Transaction | None, place: ledger.Place, first: str, final: str, as_json: bool) -> int:
+    from hroute.cli.render import costs as render
+    from hroute.ledger import costs as spent
+
+    found = [] if view is None else spent.would(view, first, final)
+    if as_json:
+        streams.emit("costs", {"since": first, "until": final, "would": render.would_json(found)})
+        return exits.DONE
+    if not found:
+        streams.talk(f"nothing was observed from {first} to {final} in {place.where}")
+        streams.talk("`mode: observe` in the policy, or `hroute serve --observe`, records what a policy would do")
+        return exits.DONE
+    for line in render.would(found):
+        streams.line(line)
+    return exits.DONE
 
 
-def _talk(found: Costs, since: str | None) -> None:
-    """What a reader should know besides the figures."""
-    streams.talk(
-        f"{found.since} .. {found.until}"
-        + ("  (rehearsals in the sandbox: nobody was billed)" if found.rehearsed else "")
-    )
-    if found.total.unpriced:
-        streams.talk(
-            f"{count(found.total.unpriced, 'request', 'requests')} without a known price: `+ ?`, and null with --json"
-        )
-    if found.total.estimated:
-        streams.talk(f"{count(found.total.estimated, 'cost is', 'costs are')} estimated: the vendor's count never came")
-    if since is None and not found.rehearsed and found.total.cost is not None and found.total.cost < SMALL:
-        streams.talk(
-            f"under {money.show(SMALL, 0)} a month: one provider for everything is less to look after, and hardly dearer"
-        )
-
-
-def _print_would(found: Costs) -> None:
-    total = found.total
-    would = None if total.would_unpriced else total.would
-    streams.line(
-        f"{total.requests:,} requests, {money.show(total.cost)} as served; "
-        f"the policy would have cost {money.show(would)} of what it observed."
-    )
-
-
-def _as_json(found: Costs) -> dict[str, Any]:
+def _as_json(found: Costs, most: int | None) -> dict[str, Any]:
+    shown = found.rows if most is None else found.rows[:most]
     return {
-        "by": found.by,
+        "by": ",".join(found.by),
         "since": found.since,
         "until": found.until,
         "rehearsed": found.rehearsed,
-        "rows": [{found.by: row.name, **_figures(row)} for row in found.rows],
-        "total": {**_figures(found.total), "would_cost_usd": _would(found.total)},
+        "groups": found.groups,
+        "rows": [{**dict(zip(found.by, row.names, strict=True)), **_figures(row)} for row in shown],
+        "total": _figures(found.total),
     }
 
 
 def _figures(row: CostRow) -> dict[str, Any]:
-    return {
+    figures: dict[str, Any] = {
         "requests": row.requests,
         "cost_usd": money.to_json(row.cost),
         "known_usd": money.to_json(row.known),
@@ -146,8 +191,14 @@ def _figures(row: CostRow) -> dict[str, Any]:
         "refused": row.refused,
         "spoiled": row.spoiled,
         "follow_up": row.follow_ups,
+        "good": row.good,
+        "bad": row.bad,
     }
-
-
-def _would(row: CostRow) -> float | None:
-    return None if row.would_unpriced else money.to_json(row.would)
+    if row.input or row.output:
+        figures |= {"input_tokens": row.input, "output_tokens": row.output}
+    if row.calls:
+        figures |= {"calls": row.calls, "call_failures": row.call_failures}
+    for name, value in (("p50_ms", row.p50), ("p95_ms", row.p95), ("ttft_p50_ms", row.ttft)):
+        if value is not None:
+            figures[name] = round(value, 1)
+    return figures

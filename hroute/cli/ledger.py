@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
@@ -16,21 +16,42 @@ from hroute.cli import policies
 from hroute.errors import UsageError
 
 if TYPE_CHECKING:
+    from hroute.ledger.periods import Per
     from hroute.ledger.store import Store, Transaction
-    from hroute.schema.policy import Policy
+    from hroute.schema.policy import Policy, Provider
 
 SinceOption = Annotated[
     str | None,
     typer.Option("--since", metavar="WHEN", help="From then on: `24h`, `30d`, or a day such as 2026-11-01."),
 ]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--until", metavar="WHEN", help="Up to then: a day (with all of it), or `7d` ago.", show_default=False
+    ),
+]
+LastOption = Annotated[
+    str | None,
+    typer.Option(
+        "--last",
+        metavar="SPAN",
+        help="The last `7d`; or the last whole `day`, `week` or `month`. In place of --since and --until.",
+        show_default=False,
+    ),
+]
+
+_PERIODS: Final = ("day", "week", "month")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the ledger is and in which time zone its days begin."""
+    """Where the ledger is, in which time zone its days begin, and of the policy what reports compare with: the scores at
+    which it decides otherwise, and the provider that would serve everything."""
 
     where: str
     zone: str
+    thresholds: tuple[float, ...] = ()
+    baseline: Provider | None = None
 
 
 def place(given: str | None) -> Place:
@@ -46,7 +67,12 @@ def place(given: str | None) -> Place:
     where = places.find(settings, os.environ, beside=beside)
     if where is None:
         raise UsageError("no ledger is kept", help=f"{places.VARIABLE} is empty, or there is no home directory")
-    return Place(where, str(settings.get("timezone") or "UTC"))
+    zone = str(settings.get("timezone") or "UTC")
+    if policy is None:
+        return Place(where, zone)
+    from hroute.router.bookkeeping import thresholds_of
+
+    return Place(where, zone, thresholds_of(policy), policy.providers.get(policy.baseline or _default(policy)))
 
 
 @contextmanager
@@ -81,9 +107,34 @@ def instant(written: str | None, zone: str) -> int | None:
     else:
         return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
     try:
-        return int((time.time() - duration(written)) * 1000)
+        return max(0, int((time.time() - duration(written)) * 1000))
     except ValueError:
         raise UsageError(f"`{written}` is no time", help="--since 24h, --since 30d or --since 2026-11-01") from None
+
+
+def days(zone: str, since: str | None, until: str | None, last: str | None, *, default: str) -> tuple[str, str]:
+    """The first and the last day of a report, in the ledger's zone. Raises UsageError where they make no span."""
+    from hroute.ledger.periods import day_of, period
+
+    now = int(time.time() * 1000)
+    if last is not None:
+        if since is not None or until is not None:
+            raise UsageError("--last stands in place of --since and --until", help="give one or the other")
+        if last in _PERIODS:
+            before = period(cast("Per", last), zone, period(cast("Per", last), zone, now).start - 1)
+            return day_of(zone, before.start), day_of(zone, before.end - 1)
+        since = last
+    start, end = instant(since or default, zone), instant(until, zone)
+    first, final = day_of(zone, start or 0), day_of(zone, now if end is None else end)
+    if first > final:
+        raise UsageError(f"there is no day from {first} to {final}", help="--since is the earlier one")
+    return first, final
+
+
+def _default(policy: Policy) -> str:
+    """Who serves what no rule matches."""
+    route = policy.default.route
+    return route.chain[0] if route is not None and route.chain else ""
 
 
 def _policy(given: str | None) -> Policy | None:

@@ -23,10 +23,25 @@ from hroute.terms.ids import uuid7
 KEYS: Final = frozenset(
     (
         "kind", "budget", "share", "spent_usd", "limit_usd", "period_start", "period_end", "provider", "rule", "model",
-        "metric", "rate_before", "rate_now", "requests", "cause", "false_alarms",
+        "metric", "hours", "rate_before", "rate_now", "requests", "cause", "false_alarms",
     )
 )  # fmt: skip
 """All that an alert may say."""
+
+METRICS: Final[Mapping[str, str]] = {
+    "escalated": "escalations",
+    "follow_ups": "follow-ups within two minutes",
+    "spoiled": "replies that failed validation",
+    "failed": "requests without an answer",
+}
+CAUSES: Final[Mapping[str, str]] = {
+    "traffic": "the traffic changed: the scores are others than before, and equal scores escalate as often as before",
+    "model": "the model got worse: at equal scores more replies have bad content",
+    "thresholds": "a threshold is off: what grew lies near a threshold of the score",
+    "provider": "calls fail more often (outage, slow, capacity), whatever the score; the content is as before",
+    "": "the scores do not tell what caused it",
+}
+"""What has grown, and what its growth looks like, in words."""
 
 TRIES: Final = 4
 """How often an alert is sent before it is given up; the pauses between double."""
@@ -34,6 +49,7 @@ TRIES: Final = 4
 TIMEOUT: Final = 5.0
 """Seconds that a webhook or a command may take."""
 
+_DUE: Final = "state IN ('pending', 'sending') AND until <= ?"
 _TAKEN: Final = 60_000  # milliseconds for which a sender has an alert before another may take it
 _PAUSE: Final = 5_000  # milliseconds before the second try
 
@@ -97,6 +113,9 @@ def send(store: Store, channels: Channels, post: Post, owner: str, *, now: int |
     instant = int(time.time() * 1000) if now is None else now
     if channels.quiet is not None and channels.quiet.holds(instant):
         return 0
+    with store.read() as view:
+        if not view.run(f"SELECT 1 FROM alert WHERE {_DUE} LIMIT 1", (instant,)):
+            return 0
     with store.write(2.0) as transaction:
         found = _take(transaction, owner, instant)
     if not found:
@@ -119,7 +138,19 @@ def text(payload: Mapping[str, Any]) -> str:
             f"budget {payload['budget']}: {payload['share']:.0%} reached, "
             f"${payload['spent_usd']:.2f} of ${payload['limit_usd']:.2f}"
         )
+    if payload.get("kind") == "change":
+        return _change(payload)
     return ", ".join(f"{key} {value}" for key, value in payload.items())
+
+
+def _change(payload: Mapping[str, Any]) -> str:
+    metric = payload["metric"]
+    span = "24 hours" if payload["hours"] <= 24 else f"{payload['hours'] // 24} days"
+    told = (
+        f"{'rule ' + payload['rule'] if payload['rule'] else 'all rules together'}: {METRICS.get(metric, metric)} "
+        f"{payload['rate_before']:.1%} -> {payload['rate_now']:.1%} of {payload['requests']:,} in the last {span}"
+    )
+    return f"{told}; {CAUSES.get(payload['cause'], '')}" if metric == "escalated" else told
 
 
 def signature(secret: bytes, body: bytes, now: int) -> str:
@@ -131,8 +162,7 @@ def signature(secret: bytes, body: bytes, now: int) -> str:
 def _take(transaction: Transaction, owner: str, now: int) -> list[Alert]:
     """What is due, for this sender alone: also what another took and never told of."""
     rows = transaction.run(
-        "SELECT id, ts, tries, payload FROM alert WHERE state IN ('pending', 'sending') AND until <= ? ORDER BY ts, id "
-        "LIMIT 100",
+        f"SELECT id, ts, tries, payload FROM alert WHERE {_DUE} ORDER BY ts, id LIMIT 100",
         (now,),
     )
     for id, *_ in rows:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from weakref import WeakSet
 
-from hroute.ledger import budgets, journal, lengths, place, retention
+from hroute.ledger import budgets, change, journal, lengths, place, retention
 from hroute.ledger.budgets import Denied, Lease, Taken
 from hroute.ledger.lengths import Lengths
 from hroute.ledger.periods import Days
@@ -66,7 +66,11 @@ class Held:
 
 
 class Ledger:
-    """One store with its writer. Safe between threads, and after a fork. `opened` opens the store."""
+    """One store with its writer. Safe between threads, and after a fork. `opened` opens the store.
+
+    `told` sends the alerts that wait; `thresholds` are the scores at which the policy decides otherwise, by which an alarm
+    says what it looks like.
+    """
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class Ledger:
     ) -> None:
         self.settings = settings
         self.told: Callable[[bool], None] | None = None
+        self.thresholds: Sequence[float] = ()
         self._opened = opened
         self._key_file = key_file
         self._now = now
@@ -206,7 +211,8 @@ class Ledger:
         return journal.request_values(row, self._days.of(started.ts), "started")
 
     def _tend(self) -> None:
-        """What lasts is looked after: living reservations renewed, those of the dead closed, old rows dropped."""
+        """What lasts is looked after: living reservations renewed, those of the dead closed, old rows dropped; once an
+        hour rates are looked at, whether they have grown."""
         now, clock = int(self._now() * 1000), time.monotonic()
         living = [lease for lease, until in list(self._living.items()) if until > clock]
         with self.store().write(PATIENCE) as transaction:
@@ -214,6 +220,7 @@ class Ledger:
             journal.close_lost(transaction, now, GRACE)
             if self.settings.keep is not None:
                 retention.prune(transaction, now - int(self.settings.keep * 1000), most=500)
+            change.look(transaction, now, zone=self.settings.zone, thresholds=self.thresholds)
         self.store().tend()
         self._tell()
 

@@ -41,6 +41,12 @@ def day_of(zone: str, at: int) -> str:
     return datetime.fromtimestamp(at / 1000, _zone(zone)).date().isoformat()
 
 
+def span(zone: str, first: str, last: str) -> Period:
+    """From the beginning of day `first` to the end of day `last` (`2026-11-20`) in a zone."""
+    where = _zone(zone)
+    return Period(_midnight(where, date.fromisoformat(first)), _midnight(where, _day(date.fromisoformat(last))[1]))
+
+
 class Days:
     """`day_of` for many instants near to each other: works out each day's bounds once."""
 

@@ -1,163 +1,15 @@
-"""What the ledger can tell: costs, logs and how providers do, as plain data. Money is nano-dollars, None unknown.
-
-Costs come from the daily sums, so they are quick over any number of rows; what a sum does not hold is read from rows.
-"""
+"""What the ledger can tell of single requests: the last ones, one in full, all of them, as plain data."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from hroute.ledger import rollup
 from hroute.ledger.journal import ATTEMPT, REQUEST
 from hroute.ledger.store import Transaction
 
-By = Literal["provider", "model", "rule", "cost_center", "intent", "day"]
-BY: Final[tuple[By, ...]] = ("provider", "model", "rule", "cost_center", "intent", "day")
-
 _PAGE: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class CostRow:
-    """Requests of one kind. `cost` is None where the price of any of them is unknown; `known` is the sum of the others.
-
-    `escalated`, `diverted`, `failed`, `spoiled` (a reply failed validation) and `follow_ups` are counts of requests.
-    """
-
-    name: str
-    requests: int
-    known: int
-    unpriced: int
-    failed: int = 0
-    refused: int = 0
-    escalated: int = 0
-    diverted: int = 0
-    spoiled: int = 0
-    follow_ups: int = 0
-    estimated: int = 0
-    input: int = 0
-    output: int = 0
-    would: int = 0
-    would_unpriced: int = 0
-
-    @property
-    def cost(self) -> int | None:
-        return None if self.unpriced else self.known
-
-    @property
-    def answered(self) -> int:
-        return self.requests - self.failed
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """Costs by one column, the dearest first, from day `since` to day `until` (both included). Rehearsals in the sandbox
-    cost nobody anything: they are counted only where there is nothing else (`rehearsed`)."""
-
-    by: str
-    since: str
-    until: str
-    rows: tuple[CostRow, ...]
-    total: CostRow
-    rehearsed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Doing:
-    """How a provider did (or a provider under one rule): latency in milliseconds, None without an answer."""
-
-    provider: str
-    rule: str | None
-    answers: int
-    p50: float | None
-    p95: float | None
-    ttft_p50: float | None
-    calls: int = 0
-    failed: int = 0
-    cost: int = 0
-    unpriced: int = 0
-
-
-_SUMS: Final = (
-    "sum(requests), sum(cost), sum(unpriced), sum(failed), sum(refused), sum(escalated), sum(diverted), sum(spoiled), "
-    "sum(follow_ups), sum(estimated), sum(input), sum(output), sum(would_cost), sum(would_unpriced)"
-)
-
-
-def costs(transaction: Transaction, by: By, since: str, until: str) -> Costs:
-    """Costs from day `since` to day `until`, in the ledger's time zone.
-
-    By provider and by model, money is what was spent there, calls without an answer included; what nobody can place
-    (a request whose process went away) stands under "".
-    """
-    real = transaction.run(
-        "SELECT 1 FROM rollup WHERE day BETWEEN ? AND ? AND mode <> 'sandbox' LIMIT 1", (since, until)
-    )
-    which = "mode <> 'sandbox'" if real else "mode = 'sandbox'"
-    rows = [
-        CostRow(name, *(int(value) for value in values))
-        for name, *values in transaction.run(
-            f"SELECT {by}, {_SUMS} FROM rollup WHERE day BETWEEN ? AND ? AND {which} GROUP BY {by}", (since, until)
-        )
-    ]
-    total = _added("", rows)
-    if by in ("provider", "model"):
-        rows = _where_spent(transaction, by, since, until, rows, which)
-    rows = [row for row in rows if row.requests or row.known or row.unpriced]
-    rows.sort(key=(lambda row: row.name) if by == "day" else (lambda row: (-row.known, -row.requests, row.name)))
-    return Costs(by, since, until, tuple(rows), total, rehearsed=bool(rows) and not real)
-
-
-def costs_by_column(transaction: Transaction, column: str, since: int, until: int) -> list[CostRow]:
-    """Costs by a column that no sum knows (tenant, client, variant, policy, outcome ...), read from the rows: slow where
-    there are many. `since` and `until` are milliseconds since 1970."""
-    if column not in REQUEST:
-        raise ValueError(f"{column} is no column of the ledger")
-    found = transaction.run(
-        f"SELECT {column}, count(*), coalesce(sum(cost), 0), sum(CASE WHEN cost IS NULL THEN 1 ELSE 0 END), "
-        "sum(CASE WHEN outcome <> 'ok' THEN 1 ELSE 0 END), sum(CASE WHEN outcome = 'refused' THEN 1 ELSE 0 END), "
-        "sum(escalated), sum(CASE WHEN escalation <> '' AND escalated = 0 THEN 1 ELSE 0 END) "
-        f"FROM request WHERE ts >= ? AND ts < ? AND state <> 'started' GROUP BY {column}",
-        (since, until),
-    )
-    rows = [CostRow(str(name), *(int(value) for value in values)) for name, *values in found]
-    return sorted(rows, key=lambda row: (-row.known, -row.requests, row.name))
-
-
-def doing(transaction: Transaction, since: str, *, by_rule: bool = False) -> list[Doing]:
-    """Answers and their latency for each provider, or each provider and rule, since a day; failures of its calls too."""
-    counts: dict[tuple[str, str | None], dict[str, dict[int, int]]] = {}
-    for kind, provider, rule, bucket, n in transaction.run(
-        "SELECT kind, provider, rule, bucket, sum(n) FROM histogram WHERE kind IN ('latency', 'ttft') AND day >= ? "
-        "GROUP BY kind, provider, rule, bucket",
-        (since,),
-    ):
-        buckets = counts.setdefault((provider, rule if by_rule else None), {}).setdefault(kind, {})
-        buckets[int(bucket)] = buckets.get(int(bucket), 0) + int(n)
-    calls = {
-        provider: [int(value) for value in values]
-        for provider, *values in transaction.run(
-            "SELECT provider, sum(attempts), sum(failed), sum(cost), sum(unpriced) FROM rollup_attempt WHERE day >= ? "
-            "GROUP BY provider",
-            (since,),
-        )
-    }
-    keys = {*counts, *(() if by_rule else ((provider, None) for provider in calls))}
-    return [
-        Doing(
-            provider,
-            rule,
-            sum(counts.get((provider, rule), {}).get("latency", {}).values()),
-            rollup.quantile(counts.get((provider, rule), {}).get("latency", {}), 0.5),
-            rollup.quantile(counts.get((provider, rule), {}).get("latency", {}), 0.95),
-            rollup.quantile(counts.get((provider, rule), {}).get("ttft", {}), 0.5),
-            *([] if by_rule else calls.get(provider, [])),
-        )
-        for provider, rule in sorted(keys, key=lambda key: (key[0], key[1] or ""))
-    ]
 
 
 def logs(
@@ -178,7 +30,7 @@ def logs(
     for column, value in (where or {}).items():
         if column not in REQUEST:
             raise ValueError(f"{column} is no column of the ledger")
-        tests.append(f"{column} = ?")
+        tests.append(f"{column} = ?" if column != "outcome" or value == "ok" else "outcome <> 'ok' AND outcome = ?")
         values.append(value)
     if would_refuse:
         tests.append("mode = 'observe' AND routed_to = ''")
@@ -253,9 +105,9 @@ def whole(transaction: Transaction, id: str) -> dict[str, Any] | None:
         i for (i,) in transaction.run("SELECT id FROM follow_up WHERE earlier = ? ORDER BY ts", (id,))
     ]
     row["feedback"] = [
-        {"verdict": verdict, "source": source, "ts": ts}
-        for verdict, source, ts in transaction.run(
-            "SELECT verdict, source, ts FROM feedback WHERE request = ? ORDER BY ts", (id,)
+        {"verdict": verdict, "source": source, "ts": ts, "note": note}
+        for verdict, source, ts, note in transaction.run(
+            "SELECT verdict, source, ts, note FROM feedback WHERE request = ? ORDER BY ts", (id,)
         )
     ]
     for redacted, prompt, answer in transaction.run("SELECT redacted, prompt, answer FROM said WHERE id = ?", (id,)):
@@ -281,39 +133,6 @@ def last_failures(transaction: Transaction, among: int = 1_000) -> dict[str, dic
         provider: {"outcome": outcome, "status": status, "code": code, "ts": ts}
         for provider, outcome, status, code, ts in found
     }
-
-
-def _where_spent(
-    transaction: Transaction, by: By, since: str, until: str, rows: Iterable[CostRow], which: str
-) -> list[CostRow]:
-    """The same requests, with the money where it went: an answer after a failure is paid for at both providers."""
-    spent = {
-        name: (int(cost), int(unpriced), int(estimated))
-        for name, cost, unpriced, estimated in transaction.run(
-            f"SELECT {by}, sum(cost), sum(unpriced), sum(estimated) FROM rollup_attempt WHERE day BETWEEN ? AND ? "
-            f"AND {which} GROUP BY {by}",
-            (since, until),
-        )
-    }
-    kinds = {row.name: row for row in rows}
-    placed = [
-        _respent(kinds.get(name, CostRow(name, 0, 0, 0)), *spent.get(name, (0, 0, 0)))
-        for name in dict.fromkeys((*kinds, *spent))
-    ]
-    lost = sum(row.known for row in kinds.values()) - sum(cost for cost, _, _ in spent.values())
-    return [
-        _respent(row, row.known + lost, row.unpriced, row.estimated) if row.name == "" and lost > 0 else row
-        for row in placed
-    ]
-
-
-def _respent(row: CostRow, known: int, unpriced: int, estimated: int) -> CostRow:
-    return replace(row, known=known, unpriced=unpriced, estimated=estimated)
-
-
-def _added(name: str, rows: Sequence[CostRow]) -> CostRow:
-    numbers = CostRow.__slots__[1:]
-    return CostRow(name, **{number: sum(getattr(row, number) for row in rows) for number in numbers})
 
 
 def _row(values: Sequence[Any]) -> dict[str, Any]:

@@ -65,8 +65,19 @@ class Deltas:
         self._add(key, row.ts, _sums(row))
         for attempt in row.tries:
             _grow(self.attempts, (day, attempt.provider, attempt.model, row.mode), _attempt_sums(attempt))
-        if row.outcome == "ok":
+        if row.outcome == "ok" and row.mode != "sandbox":  # a rehearsal's latency and length teach nothing
             self._count(row, day)
+
+    def aside(
+        self, key: tuple[str, ...], ts: int, attempt: AttemptRow, before: int | None, after: int | None, *, first_estimate: bool
+    ) -> None:
+        """A call beside a request, which did cost `before` without it and costs `after` with it."""
+        lost = before is not None and after is None
+        self._add(
+            key, ts, _only(cost=(after or 0) - (before or 0), unpriced=int(lost), estimated=int(first_estimate))
+        )  # fmt: skip
+        day, mode = key[KEY.index("day")], key[KEY.index("mode")]
+        _grow(self.attempts, (day, attempt.provider, attempt.model, mode), _attempt_sums(attempt))
 
     def unknown(self, key: tuple[str, ...], ts: int, cost: int | None, sign: int = 1) -> None:
         """A request whose process went away; taken back (-1) where it turns out to have ended after all."""
@@ -107,7 +118,7 @@ class Deltas:
             self.buckets["score", *served, int(row.score * 100)] += 1
             if row.escalated:
                 self.buckets["escalated_score", *served, int(row.score * 100)] += 1
-            if _spoiled(row):
+            if _spoiled(row) or row.escalation == "bad_content":
                 self.buckets["spoiled_score", *served, int(row.score * 100)] += 1
 
 
@@ -152,7 +163,7 @@ def counts(
 
 def recomputed(transaction: Transaction) -> dict[str, list[tuple[Any, ...]]]:
     """What the rollups should hold, worked out from the rows: for tests. Slow."""
-    spoiled = "EXISTS (SELECT 1 FROM attempt a WHERE a.request = r.id AND a.outcome = 'bad_content')"
+    spoiled = "EXISTS (SELECT 1 FROM attempt a WHERE a.request = r.id AND a.outcome = 'bad_content' AND a.kind <> 'shadow')"
     followed = "(SELECT count(*) FROM follow_up f WHERE f.earlier = r.id)"
     good, bad = (
         f"(SELECT count(*) FROM feedback f WHERE f.request = r.id AND f.verdict = '{verdict}')"

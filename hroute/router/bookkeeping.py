@@ -18,8 +18,10 @@ from hroute.ledger.records import Entry
 from hroute.router import recording
 from hroute.router.recording import Ended
 from hroute.router.spending import Spending
+from hroute.schema.condition import Range, tests
 from hroute.schema.quantities import duration
 from hroute.terms import secret
+from hroute.terms.signal import MICRO
 
 if TYPE_CHECKING:
     from hroute.errors import RequestError
@@ -41,6 +43,7 @@ class Books:
         self.policy = policy
         self.ledger = ledger
         self.mode = "sandbox" if rehearsal else policy.mode
+        ledger.thresholds = thresholds_of(policy)
 
     def under(self, policy: Policy) -> Books:
         """The same ledger for another policy, as after a reload."""
@@ -158,9 +161,22 @@ def open_ledger(policy: Policy, environ: Mapping[str, str], where: str | None = 
     if where is None:
         return None
     found = ledgers.at(where, settings_of(policy), key_file=place.key_file(where, environ))
-    if policy.budgets:
-        found.told = Telling(found, channels_of(policy, environ))
+    found.told = Telling(found, channels_of(policy, environ))
     return found
+
+
+def thresholds_of(policy: Policy) -> tuple[float, ...]:
+    """The scores at which some rule of the policy decides otherwise: its tests of `score`, and the cuts of `complexity`
+    where a rule tests that."""
+    tested = [test for rule in policy.rules for test in tests(rule.condition)]
+    ends = [
+        end
+        for test in tested
+        if test.signal == "score" and isinstance(test.want, Range)
+        for end in (test.want.low, test.want.high)
+    ]
+    cuts = (policy.scoring.low, policy.scoring.high) if any(test.signal == "complexity" for test in tested) else ()
+    return tuple(sorted({*cuts, *(round(end / MICRO, 4) for end in ends if end not in (None, 0, MICRO))}))
 
 
 class Telling:
@@ -180,16 +196,20 @@ class Telling:
             threading.Thread(target=self._send, name="hroute-alerts", daemon=True).start()
 
     def _send(self) -> None:
-        from hroute.providers.post import post
-
         try:
-            alerts.send(self._ledger.store(), self._channels, post, self._ledger.owner)
+            alerts.send(self._ledger.store(), self._channels, _post, self._ledger.owner)
         except LedgerError as error:
             complaints.error("alerts could not be read: %s", error.message)
         except Exception as error:  # an alert that cannot be sent must stop nothing
             complaints.error("alerts could not be sent: %s", type(error).__name__)
         finally:
             self._busy.release()
+
+
+def _post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> int:
+    from hroute.providers.post import post
+
+    return post(url, body, headers, timeout)
 
 
 def channels_of(policy: Policy, environ: Mapping[str, str]) -> Channels:

@@ -1,19 +1,16 @@
-"""Alarms: a change is seen, nothing is not, and the rate of false alarms is what is said."""
+"""What chance makes of rates: the exact test and the interval are those of the books."""
 
 from __future__ import annotations
 
 import random
-from pathlib import Path
+from math import comb
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hroute.ledger import health
-from hroute.ledger.health import Alarm, Counted
-from tests.ledger.rows import NOON, ledger, row
-
-DAY = 86_400_000
+from hroute.ledger.health import Counted
 
 
 @pytest.mark.parametrize(
@@ -47,62 +44,16 @@ def test_false_alarms_are_no_more_frequent_than_stated() -> None:
     assert alarms <= 2_000 * 0.05
 
 
-def look(folder: Path, escalated: tuple[int, int], scores: tuple[float, float] = (0.2, 0.2)) -> list[Alarm]:
-    """Two hundred answers on each of two days, so many of them escalated, at such scores."""
-    books = ledger(folder)
-    for side in (0, 1):
-        for n in range(200):
-            up = n < escalated[side]
-            books.append(
-                row(
-                    ts=NOON + (side - 1) * DAY + n,
-                    escalated=up,
-                    escalation="bad_content" if up else "",
-                    score=scores[side] if n % 4 else 0.8,
-                )
-            )
-    assert books.flush(20)
-    with books.read() as view:
-        found = health.alarms(view, "2026-11-20", "2026-11-21")
-    books.close()
-    return found
+@given(st.integers(0, 60), st.integers(1, 60), st.integers(60, 500), st.integers(60, 500))
+def test_the_sum_that_stops_early_is_the_whole_sum(a: int, b: int, n: int, m: int) -> None:
+    hits, most = a + b, min(a + b, m)
+    whole = sum(comb(m, k) * comb(n, hits - k) for k in range(b, most + 1)) / comb(n + m, hits)
+    assert health.grown(Counted(a, n), Counted(b, m)) == pytest.approx(whole, rel=1e-6)
 
 
-def test_a_rate_that_has_grown_is_told_with_both_sides(tmp_path: Path) -> None:
-    (found,) = look(tmp_path, (4, 40))
-    assert (found.rule, found.metric, found.false_alarms) == ("faq", "escalated", 0.001)
-    assert (found.before, found.now) == (Counted(4, 200), Counted(40, 200))
-    assert found.chance < 1e-6
-
-
-@pytest.mark.parametrize("escalated", [(10, 10), (10, 15), (40, 4), (0, 0)])
-def test_what_has_not_grown_is_no_alarm(tmp_path: Path, escalated: tuple[int, int]) -> None:
-    assert look(tmp_path, escalated) == []
-
-
-def test_more_escalations_at_equal_scores_are_the_models(tmp_path: Path) -> None:
-    (found,) = look(tmp_path, (4, 60))
-    assert found.cause == "model"
-
-
-def test_harder_requests_are_the_traffics(tmp_path: Path) -> None:
-    books = ledger(tmp_path)
-    for side, hard in ((0, 20), (1, 120)):
-        for n in range(200):
-            up = n < hard // 2
-            books.append(
-                row(
-                    ts=NOON + (side - 1) * DAY + n,
-                    escalated=up,
-                    escalation="bad_content" if up else "",
-                    score=0.9 if n < hard else 0.1,
-                )
-            )
-    assert books.flush(20)
-    with books.read() as view:
-        (found,) = health.alarms(view, "2026-11-20", "2026-11-21")
-    books.close()
-    assert found.cause == "traffic"
+def test_a_rate_over_millions_is_told_in_few_steps() -> None:
+    assert health.grown(Counted(300_000, 9_000_000), Counted(11_700, 330_000)) < 1e-6
+    assert health.grown(Counted(300_000, 9_000_000), Counted(11_000, 330_000)) == pytest.approx(0.5, abs=0.02)
 
 
 def test_an_interval_holds_the_rate_and_never_leaves_its_bounds() -> None:

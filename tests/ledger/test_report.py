@@ -1,4 +1,4 @@
-"""What the ledger tells: money where it went, nothing unknown as zero, and a log that others read."""
+"""What the ledger tells of single requests: by id, in order, in full, and as a log that others read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from hroute.errors import UsageError
-from hroute.ledger import export, report, retention
+from hroute.ledger import costs, export, report, retention
 from hroute.ledger.ledger import Ledger
 from hroute.ledger.records import Feedback
-from tests.ledger.rows import NOON, ask, attempt, ledger, row
+from tests.ledger.rows import NOON, ask, ledger, row
 
 DAY = 86_400_000
 
@@ -24,66 +24,6 @@ def books(tmp_path: Path) -> Iterator[Ledger]:
     made = ledger(tmp_path)
     yield made
     made.close()
-
-
-def costs(books: Ledger, by: report.By, since: str = "2026-11-20", until: str = "2026-11-20") -> report.Costs:
-    assert books.flush()
-    with books.read() as view:
-        return report.costs(view, by, since, until)
-
-
-def test_costs_are_the_sums_of_their_days_and_no_others(books: Ledger) -> None:
-    books.append(row(cost=5, ts=NOON - DAY))
-    books.append(row(cost=7))
-    books.append(row(cost=11, rule="other", escalation="outage", escalated=True))
-    books.append(row(cost=13, ts=NOON + DAY))
-    found = costs(books, "rule")
-    assert [(r.name, r.requests, r.cost, r.escalated) for r in found.rows] == [("other", 1, 11, 1), ("faq", 1, 7, 0)]
-    assert (found.total.requests, found.total.cost) == (2, 18)
-    assert [r.name for r in costs(books, "day", "2026-11-01", "2026-11-30").rows] == [
-        "2026-11-19", "2026-11-20", "2026-11-21",
-    ]  # fmt: skip
-
-
-def test_an_unknown_price_makes_its_group_and_the_total_unknown_and_no_other_group(books: Ledger) -> None:
-    books.append(row(cost=5))
-    books.append(row(cost=7, rule="other"))
-    books.append(row(cost=None, rule="other"))
-    found = costs(books, "rule")
-    assert {r.name: (r.cost, r.known, r.unpriced) for r in found.rows} == {"other": (None, 7, 1), "faq": (5, 5, 0)}
-    assert found.total.cost is None
-
-
-def test_by_provider_money_is_where_it_was_spent(books: Ledger) -> None:
-    spoiled = attempt(provider="first", model="m", outcome="bad_content", cost=30)
-    served = attempt(provider="second", model="n", cost=100)
-    books.append(row(provider="second", model="n", tries=(spoiled, served), cost=130))
-    found = costs(books, "provider")
-    assert [(r.name, r.requests, r.cost) for r in found.rows] == [("second", 1, 100), ("first", 0, 30)]
-    assert found.total.cost == 130
-
-
-def test_rehearsals_are_counted_only_where_there_is_nothing_else(books: Ledger) -> None:
-    books.append(row(cost=5, mode="sandbox"))
-    assert costs(books, "provider").rehearsed
-    books.append(row(cost=7))
-    found = costs(books, "provider")
-    assert (found.rehearsed, found.total.cost, [r.cost for r in found.rows]) == (False, 7, [7])
-
-
-def test_latency_is_told_by_provider_and_by_rule(books: Ledger) -> None:
-    for n in range(100):
-        books.append(row(latency_ms=100.0 if n < 90 else 5_000.0, rule="faq" if n % 2 else "other"))
-    books.append(row(outcome="server", provider="", tries=(attempt(outcome="server", cost=0),)))
-    assert books.flush()
-    with books.read() as view:
-        (one,) = report.doing(view, "2026-11-20")
-        both = report.doing(view, "2026-11-20", by_rule=True)
-        assert report.last_failures(view)["ollama"]["outcome"] == "server"
-    assert (one.answers, one.calls, one.failed) == (100, 101, 1)
-    assert one.p50 == pytest.approx(100, rel=0.08)
-    assert one.p95 == pytest.approx(5_000, rel=0.08)
-    assert [(d.rule, d.answers) for d in both] == [("faq", 50), ("other", 50)]
 
 
 def test_an_id_is_found_by_a_unique_end_of_it(books: Ledger) -> None:
@@ -165,4 +105,5 @@ def test_old_rows_go_and_their_sums_stay(books: Ledger) -> None:
         assert retention.prune(transaction, NOON - 5 * DAY) == 4
     assert ask(books, "SELECT count(*) FROM request") == [(6,)]
     assert ask(books, "SELECT count(*) FROM attempt") == [(6,)]
-    assert costs(books, "provider", "2026-11-01").total.cost == 10
+    with books.read() as view:
+        assert costs.costs(view, "provider", "2026-11-01", "2026-11-20").total.cost == 10

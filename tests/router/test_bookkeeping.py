@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hroute.errors import AllFailed, Refused
-from hroute.ledger import report
+from hroute.ledger import costs, report
 from hroute.ledger.ledger import Ledger, Settings, at
 from hroute.router.attempts import Call
 from hroute.router.client import AsyncClient, Client
@@ -154,7 +154,7 @@ def test_a_price_that_nobody_knows_is_null_in_row_and_sums(books: Ledger) -> Non
     client(books, FakePlugin(), unknown).complete("hello")
     assert row(books)["cost"] is None
     with books.read() as view:
-        found = report.costs(view, "provider", "0000", "9999")
+        found = costs.costs(view, "provider", "0000", "9999")
     assert (found.rows[0].cost, found.rows[0].known, found.rows[0].unpriced) == (None, 0, 1)
 
 
