@@ -83,6 +83,7 @@ def ask(
         answer = _stream(client, asked.request, options)
     if verbose or (streams.is_terminal(sys.stderr) and streams.is_terminal(sys.stdout) and not as_json):
         streams.talk(streams.paint(_summary(answer), "dim", streams.wants_colour(sys.stderr)))
+    client.engine.shadows.close()
     return exits.DONE
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hroute.ledger import budgets, feedback, lengths
 from hroute.ledger.periods import Days
-from hroute.ledger.records import AttemptRow, Document, Entry, Feedback, RequestRow, Settlement
+from hroute.ledger.records import Aside, AttemptRow, Document, Entry, Feedback, RequestRow, Settlement
 from hroute.ledger.rollup import KEY, Deltas
 from hroute.ledger.store import Transaction, chunks, marks
 
@@ -49,6 +49,7 @@ _EARLIER: Final = (
     f"SELECT id, ts + latency_ms, ts, {', '.join(KEY)} FROM request "
     "WHERE session_key = ? AND session_key <> '' AND ts < ? AND ts >= ? AND state = 'done' AND outcome = 'ok' ORDER BY ts DESC LIMIT 1"
 )
+_ASIDE: Final = f"SELECT ts, cost, estimated, around, {', '.join(KEY)} FROM request WHERE id = ? AND state = 'done'"
 _LONGEST_ANSWER: Final = 3_600_000
 """Milliseconds: how far back an answer may have been asked for that somebody follows up on now."""
 
@@ -63,6 +64,7 @@ class Batch:
     documents: list[Document] = field(default_factory=list)
     settlements: list[Settlement] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
+    asides: list[Aside] = field(default_factory=list)
     entries: int = 0
 
 
@@ -81,6 +83,8 @@ def prepared(entries: Iterable[Entry], days: Days) -> Batch:
                 batch.documents.append(entry)
             case Feedback():
                 batch.feedback.append(entry)
+            case Aside():
+                batch.asides.append(entry)
     return batch
 
 
@@ -94,6 +98,8 @@ def write(transaction: Transaction, batch: Batch, now: int) -> None:
         _write_requests(transaction, batch, deltas)
     if batch.feedback:
         feedback.write(transaction, batch.feedback, deltas)
+    for aside in batch.asides:
+        _write_aside(transaction, aside, deltas)
     deltas.write(transaction)
     if batch.settlements:
         budgets.settle(transaction, batch.settlements, now)
@@ -162,6 +168,30 @@ def _write_requests(transaction: Transaction, batch: Batch, deltas: Deltas) -> N
         transaction.each(_WRITE_SAID, [(id, ts, int(s.redacted), s.prompt, s.answer) for id, ts, s in texts if s])
     lengths.add(transaction, [batch.requests[id] for id in fresh])
     _follow_ups(transaction, [batch.requests[id] for id in fresh], deltas)
+
+
+def _write_aside(transaction: Transaction, aside: Aside, deltas: Deltas) -> None:
+    """Add a call beside a request to its attempts and to what it did cost, once. Its tokens stay those of the request
+    itself: that is what it needs under any policy. Where the request is not there, nothing is written."""
+    found = transaction.run(_ASIDE, (aside.request,))
+    known = json.loads(found[0][3]) if found else {aside.name: None}
+    if aside.name in known:
+        return
+    ts, cost, estimated, _, *key = found[0]
+    attempt, after = aside.attempt, cost
+    if attempt is not None:
+        n = transaction.run("SELECT coalesce(max(n), -1) + 1 FROM attempt WHERE request = ?", (aside.request,))[0][0]
+        transaction.each(_WRITE_ATTEMPT, [_attempt_values(aside.request, n, key[KEY.index("day")], attempt)])
+        after = None if cost is None or attempt.cost is None else cost + attempt.cost
+        deltas.aside(tuple(key), ts, attempt, cost, after, first_estimate=attempt.estimated and not estimated)
+        estimated = int(estimated or attempt.estimated)
+    if (said := aside.said) is not None:
+        name = f"{aside.request}/{aside.name}"
+        transaction.each(_WRITE_SAID, [(name, ts, int(said.redacted), said.prompt, said.answer)])
+    around = _json({**known, aside.name: aside.note})
+    transaction.run(
+        "UPDATE request SET cost = ?, estimated = ?, around = ? WHERE id = ?", (after, estimated, around, aside.request)
+    )
 
 
 def _known(transaction: Transaction, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:

@@ -169,5 +169,17 @@ class Feedback:
     note: str = ""
 
 
-Entry = RequestRow | Settlement | Document | Feedback
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What was asked beside a request and ended after it. `note` joins what the request's `around` holds, under `name`;
+    `attempt` is the call, None where there was none; `said` is its text, only where it was asked for."""
+
+    request: str
+    name: str
+    note: Mapping[str, Any]
+    attempt: AttemptRow | None = None
+    said: Said | None = None
+
+
+Entry = RequestRow | Settlement | Document | Feedback | Aside
 """What the writer takes."""

@@ -24,6 +24,8 @@ def prune(transaction: Transaction, before: int, *, most: int = 10_000) -> int:
     for some in chunks(old):
         for table, column in (("attempt", "request"), ("follow_up", "id"), ("feedback", "request"), ("said", "id")):
             transaction.run(f"DELETE FROM {table} WHERE {column} IN ({marks(some)})", some)
+        asides = [f"{id}/shadow" for id in some]
+        transaction.run(f"DELETE FROM said WHERE id IN ({marks(asides)})", asides)
         transaction.run(f"DELETE FROM request WHERE id IN ({marks(some)})", some)
     if len(old) < most:
         _drop_the_rest(transaction, before)

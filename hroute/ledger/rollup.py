@@ -69,7 +69,14 @@ class Deltas:
             self._count(row, day)
 
     def aside(
-        self, key: tuple[str, ...], ts: int, attempt: AttemptRow, before: int | None, after: int | None, *, first_estimate: bool
+        self,
+        key: tuple[str, ...],
+        ts: int,
+        attempt: AttemptRow,
+        before: int | None,
+        after: int | None,
+        *,
+        first_estimate: bool,
     ) -> None:
         """A call beside a request, which did cost `before` without it and costs `after` with it."""
         lost = before is not None and after is None
@@ -163,7 +170,9 @@ def counts(
 
 def recomputed(transaction: Transaction) -> dict[str, list[tuple[Any, ...]]]:
     """What the rollups should hold, worked out from the rows: for tests. Slow."""
-    spoiled = "EXISTS (SELECT 1 FROM attempt a WHERE a.request = r.id AND a.outcome = 'bad_content' AND a.kind <> 'shadow')"
+    spoiled = (
+        "EXISTS (SELECT 1 FROM attempt a WHERE a.request = r.id AND a.outcome = 'bad_content' AND a.kind <> 'shadow')"
+    )
     followed = "(SELECT count(*) FROM follow_up f WHERE f.earlier = r.id)"
     good, bad = (
         f"(SELECT count(*) FROM feedback f WHERE f.request = r.id AND f.verdict = '{verdict}')"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hroute.router.answer import Answer
     from hroute.router.attempts import End, Log, Result, Step
     from hroute.router.plan import Asking, Gate, Plan
+    from hroute.router.shadow import Shadowed
     from hroute.router.signals.extract import Extraction
     from hroute.schema.policy import Policy
     from hroute.terms.clock import Clock
@@ -62,6 +63,12 @@ class Books:
     def write(self, ended: Ended) -> None:
         """Hand a request that has ended to the ledger; the row is made on the ledger's own thread."""
         self.ledger.append(lambda: self._entries(ended))
+
+    def write_aside(self, ended: Ended, shadowed: Shadowed) -> None:
+        """Hand over what came of the shadow of a request whose own row was handed over before."""
+        self.ledger.append(
+            lambda: [recording.aside(self.policy, ended, shadowed, self.spending(ended.asking).estimate)]
+        )
 
     def close(self) -> None:
         """Wait until everything is written; what could not be is said by the ledger."""
@@ -117,6 +124,10 @@ class Account:
     def failed(self, error: RequestError, *, broke: bool = False) -> None:
         """The request has no answer; `broke`: it had begun to have one."""
         self._write(error=error, broke=broke)
+
+    def shadowed(self, shadowed: Shadowed) -> None:
+        """Its shadow has ended, after the request itself."""
+        self._books.write_aside(self._ended, shadowed)
 
     def _write(self, **how: Any) -> None:
         if self._written:

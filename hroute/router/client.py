@@ -208,7 +208,10 @@ class Client(_Front):
         """Send `prompt` where the policy says and wait for the whole answer."""
         engine = self.engine
         run = self._begin(prompt, signals, engine)
-        return engine.settle(run, drive(run.steps, sender(engine.plugin), engine.clock))
+        send = sender(engine.plugin)
+        answer = engine.settle(run, drive(run.steps, send, engine.clock))
+        engine.shadows.cast(run, answer, send, engine.clock)
+        return answer
 
     def route(self, context: TaskContext, prompt: str | Request, **signals: Any) -> Answer:
         """`complete` with what the program knows about the task."""
@@ -237,7 +240,10 @@ class AsyncClient(_Front):
         """Send `prompt` where the policy says and wait for the whole answer."""
         engine = self.engine
         run = self._begin(prompt, signals, engine)
-        return engine.settle(run, await adrive(run.steps, asender(engine.plugin), engine.clock))
+        send = asender(engine.plugin)
+        answer = engine.settle(run, await adrive(run.steps, send, engine.clock))
+        engine.shadows.acast(run, answer, send, engine.clock)
+        return answer
 
     async def route(self, context: TaskContext, prompt: str | Request, **signals: Any) -> Answer:
         """`complete` with what the program knows about the task."""

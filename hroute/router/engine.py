@@ -28,10 +28,11 @@ from hroute.router.run import Run as Run
 from hroute.router.run import coerced as coerced
 from hroute.router.run import fitted, hour, max_tokens, needs, plainly_fitted, size
 from hroute.router.session import Sessions
+from hroute.router.shadow import Shadows, shadow_of
 from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.targets import Keyring, stand_in, target_of
 from hroute.router.validate import Demand, demand, judge
-from hroute.schema.policy import Policy, Provider
+from hroute.schema.policy import Policy, Provider, Validate
 from hroute.terms.clock import Clock, Rng, SystemClock
 from hroute.terms.ids import uuid7
 from hroute.terms.locality import Locality
@@ -90,6 +91,7 @@ class Engine:
         self.books = books
         self.sessions = sessions or Sessions()
         self.queue = queue
+        self.shadows = Shadows()
         self._observe = observe
         self._scans = BlockCache()
         self._plugins = Plugins(load, stand_in)
@@ -113,7 +115,7 @@ class Engine:
             queue=self.queue,
             observe=self._observe,
         )
-        other._scans, other._plugins = self._scans, self._plugins
+        other._scans, other._plugins, other.shadows = self._scans, self._plugins, self.shadows
         return other
 
     @property
@@ -168,17 +170,20 @@ class Engine:
             planned = self.plan(decision, guard, request, extraction, (Awaited(self.health), *gates[1:]))
         wanted = demand(decision.rule.validate, request)
         terms = self._terms(request, decision, guard, wanted, gates, stream and not wanted.holds_back)
+        around = self.surroundings(gates)
         if doubts(wanted.rules):
-            find = finder(self.surroundings(gates), guard, request, extraction, wanted.rules)
+            find = finder(around, guard, request, extraction, wanted.rules)
             terms = replace(terms, doubt=Doubt(decision.rule, request, wanted, find, plainly_fitted))
         terms = replace(terms, queue=Limited(self.health, lambda: size(extraction)))
+        find = finder(around, guard, request, extraction, Validate())
+        shadow = shadow_of(decision.rule, id, find, planned, terms, begun)
         steps = patient(planned, terms, log, self.health, self._all_open)
         if account is not None:
             steps = account.watched(steps, planned)
         queue = decision.rule.on_all_failed == "queue" if queue is None else queue
         return Run(
-            id, request, decision, extraction, guard, planned, wanted, steps, log, terms.stream, account, given, queue
-        )
+            id, request, decision, extraction, guard, planned, wanted, steps, log, terms.stream, account, given, queue, shadow
+        )  # fmt: skip
 
     def observe(
         self,
@@ -256,7 +261,8 @@ class Engine:
         return target_of(provider, facts, self._environ, self._keyring)
 
     def close(self) -> None:
-        """Close every connection of the plugins, and wait until the books are written."""
+        """Wait for the shadows, close every connection of the plugins, and wait until the books are written."""
+        self.shadows.close()
         self._plugins.close()
         if self.books is not None:
             self.books.close()
@@ -265,6 +271,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """`close` on an event loop."""
+        await self.shadows.aclose()
         await self._plugins.aclose()
         if self.books is not None:
             from asyncio import to_thread

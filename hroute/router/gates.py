@@ -52,10 +52,11 @@ class Awaited:
 @dataclass(frozen=True, slots=True)
 class Limited:
     """The limits of the providers, for one request. `size` estimates the tokens of a call; it is asked only where tokens
-    are counted."""
+    are counted. Where it does not wait (`waits`), a limit that is hit is the answer at once."""
 
     health: Health
     size: Callable[[], Size]
+    waits: bool = True
 
     def __call__(
         self, candidate: Candidate, alone: Callable[[], bool], until: float
@@ -69,6 +70,8 @@ class Limited:
         limiter = self.health.of(provider).limiter
 
         def patience() -> float:
+            if not self.waits:
+                return 0.0
             left = until - clock.now()
             wait = provider.limits.wait
             return min(wait, left) if wait is not None else left if alone() else 0.0

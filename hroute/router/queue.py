@@ -171,7 +171,10 @@ async def _ask(engines: _Engines, queue: Queue, item: Item) -> Answer:
     engine = engines.bound_by(item.guarantees)
     given = united(engine.policy, request, kept.signals_from_json(body["signals"]), kept.signals_from_json(item.taints))
     run = engine.begin(request, given, queue=False)  # it is kept already
-    return engine.settle(run, await adrive(run.steps, asender(engine.plugin), engine.clock))
+    send = asender(engine.plugin)
+    answer = engine.settle(run, await adrive(run.steps, send, engine.clock))
+    engine.shadows.acast(run, answer, send, engine.clock)
+    return answer
 
 
 def _put_back(queue: Queue, claim: Claim, error: str, terms: Terms, *, again: bool, at_least: float = 0.0) -> Tried:

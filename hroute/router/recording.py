@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from hroute.errors import Refused, RequestError
 from hroute.ledger import prices
-from hroute.ledger.records import AttemptRow, Document, Entry, RequestRow, Said
+from hroute.ledger.records import Aside, AttemptRow, Document, Entry, RequestRow, Said
 from hroute.router.answer import Answer
 from hroute.router.attempts import Attempt
 from hroute.router.charges import charge
@@ -22,6 +22,7 @@ from hroute.router.decision import Decision
 from hroute.router.observing import refusal
 from hroute.router.plan import Asking, Skipped
 from hroute.router.pricing import cost_of
+from hroute.router.shadow import Shadowed
 from hroute.router.signals.extract import VERSIONS, Extraction
 from hroute.router.signals.pii import scanner_for
 from hroute.router.signals.secrets import SECRETS
@@ -80,6 +81,18 @@ def entries(
     seen = _signals(ended, signals)
     row = _row(policy, ended, key, tainted, seen, estimate)
     return [_policy_document(policy), row if tainted else replace(row, said=_said(policy, ended))]
+
+
+def aside(policy: Policy, ended: Ended, shadowed: Shadowed, estimate: Estimate) -> Aside:
+    """What came of the shadow of a request: its call, and whether it says the same."""
+    at = datetime.fromtimestamp(ended.asking.ts / 1000, UTC)
+    tried = None if shadowed.attempt is None else _attempt(policy, shadowed.attempt, at, estimate)
+    said = None
+    if shadowed.text and policy.log_text != "none" and not _tainted(ended.extraction):
+        reply = _untainted(policy, shadowed.text)
+        redacted = policy.log_text != "full"
+        said = Said("", _masked(policy, reply) if redacted else reply, redacted=redacted)
+    return Aside(ended.asking.id, "shadow", shadowed.as_json(), tried, said)
 
 
 def keyed(key: bytes, text: str) -> str:
@@ -226,11 +239,7 @@ def _said(policy: Policy, ended: Ended) -> Said | None:
     """The text of an untainted request and its answer, where the policy keeps it; an answer that is tainted is left out."""
     if policy.log_text == "none":
         return None
-    reply = ended.answer.text if ended.answer else ""
-    scanner = scanner_for(policy.signals.pii)
-    counts = policy.signals.pii.counts
-    if SECRETS.scan(reply) or any(kind in counts for kind, _, _ in scanner.scan(reply)):
-        reply = "[left out: personal data or a secret]"
+    reply = _untainted(policy, ended.answer.text if ended.answer else "")
     told = json.dumps(
         {
             "system": ended.asking.request.system,
@@ -241,6 +250,15 @@ def _said(policy: Policy, ended: Ended) -> Said | None:
     if policy.log_text == "full":
         return Said(told, reply, redacted=False)
     return Said(_masked(policy, told), _masked(policy, reply), redacted=True)
+
+
+def _untainted(policy: Policy, reply: str) -> str:
+    """`reply`, unless it holds what must not be kept."""
+    scanner = scanner_for(policy.signals.pii)
+    counts = policy.signals.pii.counts
+    if SECRETS.scan(reply) or any(kind in counts for kind, _, _ in scanner.scan(reply)):
+        return "[left out: personal data or a secret]"
+    return reply
 
 
 def _masked(policy: Policy, text: str) -> str:

@@ -21,6 +21,7 @@ from hroute.terms.signal import Value, coerce
 
 if TYPE_CHECKING:
     from hroute.router.bookkeeping import Account
+    from hroute.router.shadow import Shadow
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """Output tokens where neither caller nor rule says (SEMANTICS 1.12), capped by the model."""
@@ -29,7 +30,8 @@ DEFAULT_MAX_TOKENS: Final = 4096
 @dataclass(frozen=True, slots=True)
 class Run:
     """One request on its way: decided and planned; `steps` is the ladder to be driven. `account` is where it is written
-    down, if books are kept. `given` are the signals that came with it; `queue`: it is kept where nobody answers."""
+    down, if books are kept. `given` are the signals that came with it; `queue`: it is kept where nobody answers; `shadow`
+    is sent besides, once it is answered."""
 
     id: str
     request: Request
@@ -44,6 +46,7 @@ class Run:
     account: Account | None = None
     given: Mapping[str, Value] = field(default_factory=dict)
     queue: bool = False
+    shadow: Shadow | None = None
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:

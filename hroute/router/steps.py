@@ -14,8 +14,8 @@ from hroute.terms.message import Event, Reply, Request
 from hroute.terms.outcome import Failure, Outcome
 from hroute.terms.usage import Usage
 
-Role = Literal["answer", "agree", "judge"]
-"""What a call was for: to answer, to confirm an answer, or to judge one."""
+Role = Literal["answer", "agree", "judge", "shadow"]
+"""What a call was for: to answer, to confirm an answer, to judge one, or to see what another provider would say."""
 
 
 @dataclass(frozen=True, slots=True)

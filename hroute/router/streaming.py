@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -138,24 +138,28 @@ def _close(loop: AbstractEventLoop, events: AsyncGenerator[Event, None]) -> None
 
 
 def _events(engine: Engine, run: Run, told: _Told) -> Generator[Event, None, None]:
-    end = yield from drive_stream(run.steps, sender(engine.plugin), engine.clock)
-    yield from _settled(engine, run, end, told)
+    send = sender(engine.plugin)
+    end = yield from drive_stream(run.steps, send, engine.clock)
+    yield from _settled(engine, run, end, told, lambda answer: engine.shadows.cast(run, answer, send, engine.clock))
 
 
 async def _aevents(engine: Engine, run: Run, told: _Told) -> AsyncGenerator[Event, None]:
-    ending = Ending()
-    async with aclosing(adrive_stream(run.steps, asender(engine.plugin), engine.clock, ending)) as driver:
+    ending, send = Ending(), asender(engine.plugin)
+    async with aclosing(adrive_stream(run.steps, send, engine.clock, ending)) as driver:
         async for event in driver:
             yield event
-    for event in _settled(engine, run, ending.end, told):
+    for event in _settled(
+        engine, run, ending.end, told, lambda answer: engine.shadows.acast(run, answer, send, engine.clock)
+    ):
         yield event
 
 
-def _settled(engine: Engine, run: Run, end: End, told: _Told) -> Iterator[Event]:
-    """The events that are still due: all of a reply that was held back, and the terminal one."""
+def _settled(engine: Engine, run: Run, end: End, told: _Told, cast: Callable[[Answer], None]) -> Iterator[Event]:
+    """The events that are still due: all of a reply that was held back, and the terminal one. `cast` sends the shadow."""
     if isinstance(end, Broken):
         told.answer = engine.partial(run, end)
     told.answer = answer = engine.settle(run, end)
     if not run.streams and isinstance(end, Accepted):
         yield from as_events(end)
+    cast(answer)
     yield Done(answer.reply)
