@@ -7,7 +7,7 @@ says of itself (SEMANTICS 3.11).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -72,13 +72,6 @@ async def body_of(receive: Receive, headers: Mapping[str, str]) -> bytes:
         if size > MAX_BODY:
             raise Rejected(_TOO_LARGE)
     return b"".join(pieces)
-
-
-async def leaving(receive: Receive, left: Callable[[], object]) -> None:
-    """Call `left` when the client hangs up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    left()
 
 
 _TOO_LARGE: Final = Refusal(413, f"hroute: the body is larger than {MAX_BODY >> 20} MiB")

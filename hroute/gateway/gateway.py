@@ -85,10 +85,10 @@ class Gateway:
             query = scope["query_string"].decode("latin-1")
             if self.observing:
                 by = RawAsked(scope["method"], scope["path"], query, headers, raw, door.vendor)
-                await _unless_gone(receive, self._observe(door, by, responder, client))
+                await self._observe(door, by, responder, client)
             else:
                 asked = await self._read(door, raw, headers, query)
-                await _unless_gone(receive, self._answer(_of_client(asked, client), responder, client))
+                await self._answer(_of_client(asked, client), responder, client)
 
     async def pass_by(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request that asks no model, while observing: it goes where it went before."""
@@ -98,7 +98,7 @@ class Gateway:
             raw = await access.body_of(receive, headers)
             query, path = scope["query_string"].decode("latin-1"), scope["path"]
             by = RawAsked(scope["method"], path, query, headers, raw, vendor_of(path, headers))
-            await _unless_gone(receive, self._relay(by, responder))
+            await self._relay(by, responder)
 
     async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The tokens of a request, estimated here; nothing is sent."""
@@ -274,27 +274,6 @@ def _refusal(error: Exception) -> Refusal:
     # a defect of ours: its text might quote the request
     log.error("a request failed inside: %s at %s", type(error).__name__, _place(error))
     return Refusal(500, f"hroute itself failed: {type(error).__name__}")
-
-
-async def _unless_gone(receive: Receive, work: Any) -> None:
-    """Do `work`, and drop it where the client hangs up before it is done. Raises Gone then."""
-    task = asyncio.current_task()
-    assert task is not None
-    gone: list[bool] = []
-
-    def left() -> None:
-        gone.append(True)
-        task.cancel()
-
-    watching = asyncio.create_task(access.leaving(receive, left))
-    try:
-        await work
-    except asyncio.CancelledError:
-        if not gone or task.uncancel() > 0:
-            raise
-        raise Gone from None
-    finally:
-        watching.cancel()
 
 
 def _place(error: BaseException) -> str:

@@ -92,13 +92,14 @@ def with_model(raw: bytes, body: Json, model: str) -> bytes:
         return raw
     new = orjson.dumps(model)
     at = raw.find(b'"model"')
+    first = raw[:at].strip() == b"{"  # no other object can be meant, and no key stands twice
     while at >= 0:
         start, end = _value_at(raw, at + len(b'"model"'))
         if end > start and _same_text(raw[start:end], old):
             made = raw[:start] + new + raw[end:]
-            if _model_of(made) == model:
+            if first or _model_of(made) == model:
                 return made
-        at = raw.find(b'"model"', at + 1)
+        at, first = raw.find(b'"model"', at + 1), False
     return written({**body, "model": model})  # its key is spelled with escapes
 
 

@@ -17,6 +17,7 @@ import uvicorn
 
 from hroute.gateway.app import Application
 from hroute.gateway.gateway import Gateway
+from hroute.gateway.inbound import Inbound
 from hroute.gateway.observing import watching
 from hroute.providers import registry
 from hroute.providers.protocol import Capabilities
@@ -82,7 +83,7 @@ def house(
 ) -> Iterator[House]:
     """A gateway that serves `policy` on a free port until the end of the block."""
     made = Gateway(Engine(policy, environ=environ, facts=facts, **parts), hosts, True, environ, facts=facts)
-    config = uvicorn.Config(Application(made), port=0, loop="asyncio", http="httptools", log_config=None, lifespan="on", timeout_graceful_shutdown=2)  # fmt: skip
+    config = uvicorn.Config(Application(made), port=0, loop="asyncio", http=Inbound, log_config=None, lifespan="on", timeout_graceful_shutdown=2)  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
@@ -104,11 +105,11 @@ def house(
 
 @contextmanager
 def before_sandbox(
-    script: Mapping[str, Any] | None = None, more: str = "", *, observe: bool = False, **parts: Any
+    script: Mapping[str, Any] | None = None, more: str = "", *, observe: bool = False, text: str = POLICY, **parts: Any
 ) -> Iterator[tuple[House, SandboxServer]]:
     """A gateway whose providers are all played by one sandbox."""
     with SandboxServer(Script.from_data(script), keep_bodies=True) as sandbox:
-        policy = policy_of(sandbox.url, more)
+        policy = policy_of(sandbox.url, more, text)
         with house(watching(replace(policy, baseline="claude")) if observe else policy, **parts) as found:
             yield found, sandbox
 
