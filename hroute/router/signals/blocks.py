@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any, Final, Literal
 
 from hroute.router.signals.scanner import Place
@@ -61,13 +61,10 @@ class Block:
 
     @property
     def digest(self) -> bytes:
-        """What tells this block's text from every other, in sixteen bytes."""
+        """What tells this block's text from every other. SHA-256, which processors have an instruction for."""
         if self._digest is None:
-            digest = blake2b(encode(self.head), digest_size=16)
-            if self.value is not None:
-                digest.update(b"\0")
-                digest.update(self._packed())
-            self._digest = digest.digest()
+            data = encode(self.head)
+            self._digest = sha256(data if self.value is None else b"%b\0%b" % (data, self._packed())).digest()
         return self._digest
 
     def _packed(self) -> bytes:

@@ -7,12 +7,13 @@ from typing import Final
 from hroute.terms.message import Request
 from hroute.terms.pattern import Prepared, TextMatcher
 
-VERSION: Final = "purpose/1"
+VERSION: Final = "purpose/2"
 _READ: Final = 6_000
 
 _SUBAGENT: Final = TextMatcher(
-    any_of=("you are an agent for", "you are a subagent", "you are a sub-agent", "you are a file search specialist")
-)
+    any_of=("cc_is_subagent=true", "you are an agent for", "you are a subagent", "you are a sub-agent", "you are a file search specialist")
+)  # fmt: skip
+"""Claude Code marks its subagents, also those whose instructions somebody wrote himself; others are known by theirs."""
 _ASKS: Final = (
     ("topic", TextMatcher(any_of=("new conversation topic", "indicates a new topic", "isnewtopic"))),
     ("title", TextMatcher(any_of=("sentence-case title", "title generator", "title for the conversation", "title for this conversation", "conversation title", "session title", "thread title", "chat title", "title for this session", "title for this coding session"))),

@@ -1,8 +1,8 @@
 """A text as detectors read it: odd spellings of characters undone, and every place still known in the original.
 
 Full-width and other digits, mathematical letters, dashes and blanks become their ASCII form one to one; characters that
-nobody sees (zero-width, text direction) are dropped; `%40`, `\\u0040` and `&#64;` are read as the character they stand
-for. Patterns run over UTF-8 bytes, findings are code points of the original text.
+nobody sees (zero-width, text direction) are dropped; `%40`, `\\u0040`, `\\x40`, `&#64;`, `&#x40;` and `&nbsp;` are read as
+the character they stand for. Patterns run over UTF-8 bytes, findings are code points of the original text.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _UNSEEN: Final = (
 )
 _DASHES: Final = (*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D)
 _BLANKS: Final = (0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)
+_STOPS: Final = (0x3002, 0xFE52, 0xFF0E, 0xFF61)
 _COMPATIBLE: Final = (*range(0x1D400, 0x1D800), *range(0xFF01, 0xFF5F), *range(0x2460, 0x24EA), *range(0x2070, 0x209D))
 
 
@@ -43,7 +44,7 @@ class Reading:
             self.text = original.translate(_table())
             if len(self.text) != len(original):
                 self._dropped.append(_places_of_unseen(original))
-        if "%" in original or "\\u00" in original or "&#" in original:
+        if "%" in original or "\\u00" in original or "\\x" in original or "&" in original:
             self._unescape()
         self.data = encode(self.text)
 
@@ -81,13 +82,21 @@ class Reading:
 def _escapes() -> Any:
     import re2  # type: ignore[import-untyped,unused-ignore]
 
-    return re2.compile(r"%[2-7][0-9A-Fa-f]|\\u00[2-7][0-9A-Fa-f]|&#(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6]);")
+    return re2.compile(
+        r"%[2-7][0-9A-Fa-f]|\\(?:u00|x)[2-7][0-9A-Fa-f]|&#(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6]|x[2-7][0-9A-Fa-f]);|&(?:nbsp|#160|commat|period|hyphen|dash|lowbar|colon);"
+    )
 
 
 def _meant(escape: str) -> str:
-    return chr(int(escape[2:-1]) if escape[0] == "&" else int(escape[-2:], 16))
+    named = _ENTITIES.get(escape)
+    if named is not None:
+        return named
+    if escape[0] != "&":
+        return chr(int(escape[-2:], 16))
+    return chr(int(escape[3:-1], 16) if escape[2] == "x" else int(escape[2:-1]))
 
 
+_ENTITIES: Final = {"&nbsp;": " ", "&#160;": " ", "&commat;": "@", "&period;": ".", "&hyphen;": "-", "&dash;": "-", "&lowbar;": "_", "&colon;": ":"}  # fmt: skip
 _TABLE: dict[int, str | None] = {}
 
 
@@ -103,6 +112,7 @@ def _table() -> dict[int, str | None]:
                 table[start] = str(unicodedata.decimal(chr(start)))
         table.update(dict.fromkeys(_DASHES, "-"))
         table.update(dict.fromkeys(_BLANKS, " "))
+        table.update(dict.fromkeys(_STOPS, "."))
         table.update(dict.fromkeys(_UNSEEN))
         _TABLE.update(table)
     return _TABLE

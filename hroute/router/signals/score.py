@@ -121,7 +121,7 @@ def _evidence(features: Features, strengths: dict[str, float]) -> float:
     ]
     if features.intents & {"faq", "smalltalk"}:
         marks.append(0.8)
-    if "choices" in features.said:
+    if wording.CHOICES in features.said:
         marks.append(0.3)
     if features.task_type in ("classification", "translation", "extraction", "summarization"):
         marks.append(0.5)

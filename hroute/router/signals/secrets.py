@@ -13,12 +13,13 @@ from hroute.router.signals.kinds.drawn import drawn, entropy, flips, is_hex, is_
 from hroute.router.signals.kinds.vendors import VENDORS
 from hroute.router.signals.scanner import TextScanner
 
-VERSION: Final = "secrets/2"
+VERSION: Final = "secrets/3"
 
 _COMMON: Final = (
     "not wrong incorrect expired required invalid missing empty correct too the a an in on of is being set stored reset no longer weak strong safe secure lost forgotten changed different hashed encrypted "
     "password passwd pass secret token user username string str bytes int bool true false none null text hidden optional any and or to for with from that this what now still needed stolen case-sensitive protected "
-    "valid invalid easy fine ok okay available simple unknown blank known test example sample value default basic bearer key input output"
+    "valid invalid easy fine ok okay available simple unknown blank known test example sample value default basic bearer key input output "
+    "base64 base32 sha1 sha256 sha384 sha512 md5 utf8 utf-8 utf-16 ascii argon2 argon2id argon2i pbkdf2 scrypt bcrypt oauth2 saml2 ntlmv2 latin1 iso8859-1 rfc2307"
 )
 _WORDS: Final = frozenset(_COMMON.split())
 
@@ -79,6 +80,41 @@ def _spoken_password(found: Candidate) -> bool:
         return False
     owned = any(f" {whose} " in f" {found.before(60)}" for whose in ("my", "our"))
     return _mixed(value) or (owned and (value != found.value or found.after(1) in ("", "\n", '"', "'")))
+
+
+def _told_password(found: Candidate) -> bool:
+    """`the password for the server is kX9#mQ2v`: nobody says whose it is, so it has to look like one."""
+    value = _bare(found.value)
+    return len(value) >= 6 and _plausible(value) and not _is_code(found, value) and _strange(value)
+
+
+def _beside_a_login(found: Candidate) -> bool:
+    """Behind a name and a sign: with signs of its own, or letters and digits in each other's way."""
+    value = _bare(found.value)
+    signs = any(c in "!@#$%^&*?~" for c in value)
+    return _told_password(found) and (signs or flips(value) >= 3) and "/" not in value and "@" not in value[1:]
+
+
+def _in_a_command(found: Candidate) -> bool:
+    """Handed to a program that asks for it there: any word that is no placeholder and no variable."""
+    value = _bare(found.value)
+    return _plausible(value) and not _is_code(found, value) and _mixed(value)
+
+
+def _tagged(found: Candidate) -> bool:
+    """Between the tags of an element that is called so."""
+    return _plausible(found.value) and not _is_code(found, found.value) and _mixed(found.value)
+
+
+def _in_groups(found: Candidate) -> bool:
+    """A code to recover or to unlock something: groups with letters and digits."""
+    value = found.value
+    return (
+        found.stands_alone
+        and sum(c.isdigit() for c in value) >= 2
+        and sum(c.isalpha() for c in value) >= 2
+        and plausible(value)
+    )
 
 
 def _login(found: Candidate) -> bool:
@@ -173,6 +209,8 @@ _SHORT: Final = r"(?:(?:^|[^a-z])(?:pass|pw|pin)|(?:sql|db|user|admin|root|my)pa
 _STRONG: Final = r"(?:secret(?:key|token)?|token|tok|private(?:key)?|access(?:key|token)?|api[ _.-]?key|apikey|auth|authentication|authorization|credentials?|bearer|license[ _-]?key|client[ _.-]?id|signing[ _.-]?key|encryption[ _.-]?key|access[ _.-]?key|service[ _-]?key)"
 _WEAK: Final = r"(?:key|api|salt|seed|cookie|session|signature|app[ _-]?id|srt|jwk|cred)"
 _REST: Final = r"(?:(?:[_.-]|\d|(?-i:[A-Z]))[a-z0-9_.-]{0,30})?"
+_WHOSE: Final = r"(?:my|our|mein|unser|dein|mon|notre|mi|nuestra|il mio|la mia|minha|meu|mijn|ons)"
+_COPULA: Final = r"(?:is|was|are|ist|lautet|war|est|es|è|é)"
 _OPERATOR: Final = r"(?::=|=>|===?|=|:|\bis\b)"
 _SET: Final = rf"""[a-z0-9_.-]{{0,24}}["'\])]{{0,2}}(?:\s?:\s?[a-z]{{2,8}})?\s{{0,3}}{_OPERATOR}\s{{0,3}}"""
 _BETWEEN: Final = r"""(?:[^a-z0-9\n]{1,6}(?:key|token|code|tok|id|secret|access|value|is)\b){0,3}[^a-z0-9]{1,6}"""
@@ -185,7 +223,7 @@ _FORMATS: Final[tuple[Detector, ...]] = (
     Detector("password", rf"""{_SHORT}["'`\])]{{0,2}}\s{{0,3}}{_OPERATOR}\s{{0,3}}["'`]([^"'`\n]{{6,64}})["'`]""", (_SHORT,), _listed_password),
     Detector("password", rf"""(?:{_NAME}|{_SHORT})[a-z0-9_.-]{{0,24}}["']?\s{{0,2}}(?::=|[:=])\s{{0,2}}([^\s"'`,;<>]{{6,64}})""", (rf"{_NAME}|{_SHORT}",), _bare_password),
     Detector("password", rf"""{_NAME}["'\])]{{0,3}}\s?(?:!==?|===?|\|\||\?\?|\bor\b|,|\bdefault\b)?\s?["'`]([^"'`\s]{{6,64}})["'`]""", (_NAME,), _listed_password),
-    Detector("password", rf"""\b(?:my|our|the|your|his|her|their)\s{{1,3}}[\pL -]{{0,24}}?{_NAME}(?:\s{{1,3}}(?:for|to|on|of)\s{{1,3}}[\pL\pN. -]{{1,30}}?)?\s{{1,3}}(?:is|was|=|:)\s{{1,3}}["'`]?([^\s"'`]{{4,64}})""", (_NAME,), _spoken_password),
+    Detector("password", rf"""\b(?:{_WHOSE}|the|your|his|her|their)\s{{1,3}}[\pL -]{{0,24}}?{_NAME}(?:\s{{1,3}}(?:for|to|on|of)\s{{1,3}}[\pL\pN. -]{{1,30}}?)?\s{{1,3}}(?:is|was|=|:)\s{{1,3}}["'`]?([^\s"'`]{{4,64}})""", (_NAME,), _spoken_password),
     Detector("password", r"""--?(?:password|passphrase|passwd|pw|pass|secret|token|api-key)[ =]["']?([^\s"'`,;<>]{6,64})""", (r"-(?:password|passphrase|passwd|pw|pass|secret|token|api-key)[ =]",), _argument),
     Detector("password", r"""(?:identified by|with (?:encrypted )?password|login password)\s["']([^"'`;\n]{4,64})["']""", (r"identified by|with (?:encrypted )?password|login password",), _quoted_password),
     Detector("password", r"""(?:identified by|with (?:encrypted )?password|login password)\s["']?([^\s"'`;]{4,64})""", (r"identified by|with (?:encrypted )?password|login password",), _argument),
@@ -198,5 +236,19 @@ _FORMATS: Final[tuple[Detector, ...]] = (
     Detector("assigned_secret", r"""(?:^|[\s"'>])([a-z0-9_-]{28,80})=*(?:[\s"',;<]|$)""", (DIGIT, r"[a-z0-9_-]{28}"), _standing),
 )  # fmt: skip
 
-DETECTORS: Final = (*VENDORS, *_FORMATS)
+_SPOKEN: Final[tuple[Detector, ...]] = (
+    Detector("password", rf"""{_NAME}(?:\s(?:for|to|on|of|at|für|zu|de|del|para|per)\s[^\n:=]{{1,40}}?)?\s?(?:\s{_COPULA}\s?:?|[:=])\s["'`]?([^\s"'`,;]{{6,64}})""", (_NAME,), _told_password),
+    Detector("password", rf"""{_NAME}\s["'`]?([^\s"'`,;]{{6,64}})""", (_NAME,), _beside_a_login),
+    Detector("password", rf"""\b{_WHOSE}\s(?:[\pL]{{2,12}}\s){{0,2}}pin(?:\s(?:code|number))?\s(?:{_COPULA}|=|:)\s(\d{{4,8}})\b""", (r" pin", DIGIT)),
+    Detector("password", rf"""(?:log-?in|creds?|credentials?|user ?name|user|auth)(?:\s(?:{_COPULA}|details|data))?[^a-z0-9\n]{{1,4}}["']?[a-z0-9._@+-]{{2,40}}["']?\s?[/:|,]\s?["']?([^\s"'`,;<>()]{{6,64}})""", (r"log-?in|creds?|credential|user|auth", DIGIT), _beside_a_login),
+    Detector("password", r"""\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]?["']?[^\s:"'$]{1,60}:([^\s"']{4,64})""", (r"curl ", ":"), _in_a_command),
+    Detector("password", r"""\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n]{0,120}?\s(?-i:-p)([^\s"'-][^\s"']{3,63})""", (r"mysql|mariadb",), _in_a_command),
+    Detector("password", rf"""<[a-z0-9_:.-]{{0,40}}(?:{_NAME}|secret|token|apikey|api-key)[a-z0-9_-]{{0,20}}>([^<>\s]{{4,128}})</""", (rf"(?:{_NAME}|secret|token|api-?key)[a-z0-9_-]{{0,20}}>",), _tagged),
+    Detector("password", r"""(?-i:\b[A-Z][A-Z0-9_]*(?:SECRET|TOKEN|KEY|PASS|PWD|PASSWORD|CREDENTIALS?|AUTH)[A-Z0-9_]*=)["']?([^\s"'`;]{8,128})""", (r"(?:secret|token|key|pass|pwd|password|credentials?|auth)[a-z0-9_]*=",), _argument),
+    Detector("assigned_secret", r"""(?:recovery|backup|unlock|activation|licen[cs]e|product|one-time)\s(?:code|key)s?(?:\sis)?[^a-z0-9]{1,4}((?-i:[A-Z0-9]{3,8}(?:-[A-Z0-9]{3,8}){1,7}))""", (r"(?:recovery|backup|unlock|activation|licen[cs]e|product|one-time)\s(?:code|key)", DIGIT), _in_groups),
+    Detector("private_key", r"""(?:seed|recovery|mnemonic|backup)\s(?:phrase|words|mnemonic)(?:\sis)?[^a-z0-9]{1,4}((?:[a-z]{3,8}\s){11,23}[a-z]{3,8})\b""", (r"(?:seed|recovery|mnemonic|backup)\s(?:phrase|words|mnemonic)",)),
+    Detector("password_hash", r"""\$(?:2[abxy]?\$\d\d|apr1|1|5|6|y|argon2(?:id|i|d)|scrypt)\$[./A-Za-z0-9$=,+]{20,}""", (r"\$(?:2[abxy]?\$\d\d|apr1|1|5|6|y|argon2(?:id|i|d)|scrypt)\$",)),
+)  # fmt: skip
+
+DETECTORS: Final = (*VENDORS, *_FORMATS, *_SPOKEN)
 SECRETS: Final = TextScanner(DETECTORS, VERSION)

@@ -68,12 +68,11 @@ _IDEOGRAPHS: Final = bytes(range(0xE3, 0xEE))
 
 
 def words(text: str) -> int:
-    """How many words of a language a text has, formulas left out: runs of two letters and more; of Chinese, Japanese and
-    Korean two characters count as one."""
+    """How many words of a language a text has, formulas left out: runs of letters; of Chinese, Japanese and Korean two characters count as one."""
     data = encode(text)
     if b"$" in data or b"\\(" in data or b"\\[" in data:
         data = _without(data, _formulas())
-    count = (b" " + data.translate(_LETTER_SHAPE)).count(b" xx")
+    count = len(data.translate(_LETTER_SHAPE).split())
     if text.isascii():
         return count
     return count + (len(data) - len(data.translate(None, _IDEOGRAPHS))) // 2

@@ -30,7 +30,6 @@ TESTS: Final[dict[str, TextMatcher]] = {
     "starts with code": TextMatcher(matches=english_code.STARTS_WITH_CODE),
     "maths": TextMatcher(matches=english_code.MATHS),
     "on a file": TextMatcher(any_of=english_code.ON_A_FILE),
-    "choices": TextMatcher(matches=(r"(?-i:(?:^| )\(?A[.):] \S.* \(?B[.):] \S.* \(?C[.):] \S)",)),
     "question": TextMatcher(matches=english.QUESTIONS),
     "plain question": TextMatcher(matches=english.PLAIN_QUESTIONS),
     **{f"task {name}": TextMatcher(any_of=phrases, matches=patterns) for name, phrases, patterns in english.TASKS},
@@ -38,6 +37,9 @@ TESTS: Final[dict[str, TextMatcher]] = {
     **{f"reasoning {number}": TextMatcher(matches=(group,)) for number, group in enumerate(english.REASONING)},
     **{f"format {number}": TextMatcher(matches=(group,)) for number, group in enumerate(english.FORMAT)},
 }
+
+CHOICES: Final = "choices"
+"""Not looked for by a pattern: that would cost more than all the others."""
 
 _NAMES: Final = tuple(TESTS)
 _SET: Final = TextSet(tuple(TESTS.values()))
@@ -48,7 +50,16 @@ def read(message: str) -> frozenset[str]:
     if not message:
         return frozenset()
     ends = message if len(message) <= 2 * END else f"{message[:END]}\n{message[-END:]}"
-    return frozenset(_NAMES[number] for number in _SET.holding(Prepared(ends)))
+    said = frozenset(_NAMES[number] for number in _SET.holding(Prepared(ends)))
+    return said | {CHOICES} if _lists_answers(message) else said
+
+
+def _lists_answers(message: str) -> bool:
+    """Whether answers are listed to choose from, each on a line of its own: `A. ...`, `B. ...`, `C. ...`."""
+    return ("\nB" in message or "\n(B" in message) and any(
+        all(f"\n{before}{letter}{sign} " in message for letter in "BC") and f"{before}A{sign} " in message
+        for before, sign in (("", "."), ("", ")"), ("(", ")"), ("", ":"))
+    )
 
 
 def count(said: frozenset[str], group: str) -> int:

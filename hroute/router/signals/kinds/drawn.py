@@ -74,4 +74,4 @@ def drawn(value: str, least: int = 16) -> bool:
 def named_as_hash(before: str) -> bool:
     """Whether what stands before a value says that it is a checksum or an identifier, which is no secret."""
     words = "".join(c if c.isalnum() else " " for c in before).split()
-    return any(word == "sha" or word.startswith(_HASHES) or word.endswith(_HASHES) for word in words)
+    return any(word in ("sha", "h1") or word.startswith(_HASHES) or word.endswith(_HASHES) for word in words)

@@ -48,15 +48,23 @@ def _card(found: Candidate) -> bool:
     digits = found.digits
     if not found.whole or not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
         return False
-    known, valid = _known_card(digits), luhn(digits)
+    known, valid, cued = _known_card(digits), luhn(digits), found.near(_CARD_CUES)
+    if not cued and _in_a_table(found):
+        return False
     if known and valid and (len(digits) in _USUAL or not found.value.isdigit()):
         return True
-    cued = found.near(_CARD_CUES)
     if valid and cued:
         return True
     groups = [len(group) for group in found.value.replace("-", " ").replace(".", " ").split()]
     in_format = groups in ([4, 4, 4, 4], [4, 6, 5], [4, 6, 4], [4, 4, 4, 4, 3])
     return cued and len(digits) >= 14 if not in_format else known or cued
+
+
+def _in_a_table(found: Candidate) -> bool:
+    """Whether two more groups of four digits stand beside it: of numbers in a row one in a hundred is a card's."""
+    before = found.before(10).rsplit(None, 2)[-2:] if found.before(1) == " " else []
+    after = found.after(10).split(None, 2)[:2] if found.after(1) == " " else []
+    return sum(len(group) == 4 and group.isdigit() for group in (*before, *after)) >= 2
 
 
 def _spaced_card(found: Candidate) -> bool:
@@ -95,7 +103,7 @@ def _spaced_ssn(found: Candidate) -> bool:
 
 
 IDENTITY: Final[tuple[Detector, ...]] = (
-    Detector("iban", r"[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,3})?", (r"[a-z]{2}\d{2}",), _iban, _iban_alone),
+    Detector("iban", r"[a-z]{2}\d{2}(?:[ .-]?[a-z0-9]{4}){2,7}(?:[ .-]?[a-z0-9]{1,3})?", (r"[a-z]{2}\d{2}",), _iban, _iban_alone),
     Detector("payment_card", r"\d{13,19}|\d{4}[ .-]{1,2}\d{4}[ .-]{1,2}\d{4}[ .-]{1,2}\d{4}(?:[ .-]\d{3})?|\d{4}[ .-]{1,2}\d{6}[ .-]{1,2}\d{4,5}", (r"\d{13}|\d{4}[ .-]{1,2}\d{4}[ .-]|\d{4}[ .-]{1,2}\d{6}",), _card),
     Detector("payment_card", r"\d(?:[ ._-]\d){12,18}", (r"(?:\d[ ._-]){9}",), _spaced_card),
     formatted("us_ssn", r"\d{3}-\d{2}-\d{4}", _ssn),

@@ -47,9 +47,34 @@ def _hetu(found: Candidate) -> bool:
 
 
 def _nino(found: Candidate) -> bool:
-    """No check digit: capitals, or groups of two, or a cue word."""
-    cues = ("national insurance", "nino", "ni number")
-    return found.whole and (found.value.isupper() or " " in found.value or found.near(cues))
+    """No check digit: capitals, or groups of two, or a cue word. Documents use the prefix QQ, which nobody has."""
+    cued = found.near(("national insurance", "nino", "ni number"), 60, 40)
+    if found.value[:2].upper() in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ", "QQ") or found.value[0] in "dfiquvDFIQUV":
+        return found.whole and cued
+    return found.whole and (found.value.isupper() or found.value.count(" ") > 2 or cued)
+
+
+def _nric(found: Candidate) -> bool:
+    """Singapore's, in capitals; the weights 2 7 6 5 4 3 2 and the table of letters that everybody computes it by."""
+    value = found.value
+    if not found.whole or (not value.isupper() and not found.near(("nric", "fin"))):
+        return False
+    value = value.upper()
+    total = sum(int(d) * w for d, w in zip(value[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True))
+    letters = "JZIHGFEDCBA" if value[0] in "ST" else "XWUTRQPNMLK"
+    return letters[(total + 4 * (value[0] in "TG")) % 11] == value[8]
+
+
+def _alone(*modules: str) -> Callable[[Candidate], bool]:
+    """As `_checked`, and no part of a longer row of groups: of numbers in a table one in ten is valid."""
+    valid = _checked(*modules)
+
+    def accept(found: Candidate) -> bool:
+        before, after = found.before(2), found.after(2)
+        in_row = (before[-1:] in " -" and before[:1].isdigit()) or (after[:1] in (" ", "-") and after[1:].isdigit())
+        return not in_row and valid(found)
+
+    return accept
 
 
 def _pan(found: Candidate) -> bool:
@@ -66,14 +91,16 @@ NATIONAL: Final[tuple[Detector, ...]] = (
     _national(r"\d{3}\.\d{3}\.\d{3}-", r"\d{3}\.\d{3}\.\d{3}-\d{2}", _whole),  # Brazil
     _national(r"\d{7}-?[a-z]", r"\d{8}-?[a-z]|[xyz]-?\d{7}-?[a-z]", _checked("es.dni", "es.nie")),
     _national(r"[a-z]{6}\d{2}[a-z]\d{2}", r"[a-z]{6}\d{2}[a-ehlmprst]\d{2}[a-z]\d{3}[a-z]", _checked("it.codicefiscale")),
-    _national(r"[a-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[a-d]", r"[a-ceghj-prtw-z][a-ceghj-nprtw-z] ?\d{2} ?\d{2} ?\d{2} ?[a-d]", _nino),  # Britain
+    _national(r"[a-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[a-d]", r"[a-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[a-d]", _nino),  # Britain
     _national(r"756\.\d{4}\.", r"756\.\d{4}\.\d{4}\.\d{2}", _checked("ch.ssn")),
     _national(r"\d{6}[-+a]\d{3}", r"\d{6}[-+a]\d{3}[0-9a-y]", _hetu),  # Finland
     _national(r"\d{6}[-+a]\d{3}", r"(?:19|20)?\d{6}[-+]\d{4}", _checked("se.personnummer")),
     _national(r"\d{6}[-+a]\d{3}", r"\d{6}-[1-8]\d{6}", _born),  # Korea
     _national(r"\d{13}|\d \d{2} \d{2} \d", r"[12] ?\d{2} ?[01]\d ?\d[\dab] ?\d{3} ?\d{3} ?\d{2}", _checked("fr.nir")),
     _national(r"\d{13}|\d \d{2} \d{2} \d", r"[1-8]\d{5}(?:19|20)\d{9}[\dx]", _checked("cn.ric")),
-    _national(r"\d{4}[ .-]\d{4}[ .-]\d{4}", r"\d{4}[ -]\d{4}[ -]\d{4}", _checked("in.aadhaar")),
+    _national(r"\d{4}[ .-]\d{4}[ .-]\d{4}", r"\d{4}[ -]\d{4}[ -]\d{4}", _alone("in.aadhaar")),
+    _national(r"\d{7}-?[a-z]", r"[stfg]\d{7}[a-z]", _nric),
+    _national(r"784-\d{4}-", r"784-(?:19|20)\d{2}-\d{7}-\d", _whole),
     _national(r"[a-z]{5}\d{4}[a-z]", r"(?-i:[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z])", _pan),  # India
     _national(r"\d{2}\.\d{2}\.\d{2}-", r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", _checked("be.nn")),
     _national(r"\d{6}/\d{3}", r"\d{6}/\d{3,4}", _checked("cz.rc")),
@@ -83,6 +110,6 @@ NATIONAL: Final[tuple[Detector, ...]] = (
     _national(r"[a-z]{4}\d{6}[hm]", r"[a-z]{4}\d{6}[hm][a-z]{5}[a-z\d]\d", _checked("mx.curp")),
     _national(r"-\d{4}-\d{5}-", r"\d-\d{4}-\d{5}-\d{2}-\d", _checked("th.pin")),
     _national(r"\d{3}-\d{2}-\d{4}", r"\d{6}-\d{2}-\d{4}", _checked("my.nric")),
-    _national(r"\d{3}[ -]\d{3}[ -]\d{3}", r"\d{2} \d{3} \d{3} \d{3}", _checked("de.idnr")),
+    _national(r"\d{3}[ -]\d{3}[ -]\d{3}", r"\d{2} \d{3} \d{3} \d{3}", _alone("de.idnr")),
     _national(r"\d{3}[ -]\d{3}[ -]\d{3}", r"\d{3}[ -]\d{3}[ -]\d{3}", _checked("ca.sin", cues=("sin", "social insurance"))),
 )  # fmt: skip

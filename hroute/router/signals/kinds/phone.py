@@ -11,7 +11,7 @@ from typing import Final
 from hroute.router.signals.kinds.detector import DIGITS, Candidate, Detector
 
 _EXTENSION: Final = r"(?: ?(?:x|ext\.?) ?\d{1,6})?"
-_AMERICAN: Final = rf"\(\d{{3}}\)[ -]?\d{{3}}[-. ]\d{{4}}{_EXTENSION}|\d{{3}}[-.]\d{{3}}[-.]\d{{4}}{_EXTENSION}|\b1[-. ]\d{{3}}[-. ]\d{{3}}[-. ]\d{{4}}{_EXTENSION}"
+_AMERICAN: Final = rf"\(\d{{3}}\)[ -]?\d{{3}}[-. ](?:\d{{4}}{_EXTENSION}|\d{{2}}[-. ]\d{{2}})|\d{{3}}[-.]\d{{3}}[-.]\d{{4}}{_EXTENSION}|\b1[-. ]\d{{3}}[-. ]\d{{3}}[-. ]\d{{4}}{_EXTENSION}"
 _EUROPEAN: Final = r"0[1-9](?:[ .]\d{2}){4}|0\d{2,4} \d{3,4} \d{3,4}|07\d{3} ?\d{6}|\(0\d{1,4}\) ?\d{3,4}[ -]?\d{3,5}|0\d{2,4}[/-]\d{6,8}"
 _ABROAD: Final = (
     rf"(?:\+\d|00[1-9])\d{{0,2}}(?:[ .()/-]{{0,3}}\d{{1,5}}){{1,6}}{_EXTENSION}|00[1-9]\d(?:[ .-]\d{{1,5}}){{2,5}}"
@@ -59,6 +59,8 @@ def _plain_length(found: Candidate) -> bool:
 def _cued(found: Candidate) -> bool:
     """Groups of digits that a cue word stands before; too short ones are too often something else."""
     digits = found.digits
+    if digits in "01234567890":
+        return False
     short = len(digits) < 7 and found.value.isdigit()
     return (
         found.whole

@@ -73,8 +73,22 @@ def _mac(found: Candidate) -> bool:
     )
 
 
+def _mac_of_a_switch(found: Candidate) -> bool:
+    """Three groups of four, as switches print it: with a letter, else it is a number; no part of a version or an address."""
+    digits = found.value.replace(".", "")
+    return (
+        found.whole and any(c.isalpha() for c in digits) and any(c.isdigit() for c in digits) and len(set(digits)) > 2
+    )
+
+
+def _spaced(found: Candidate) -> bool:
+    """`jane @ example . com`: no product of matrices, which goes on as code does."""
+    return found.stands_alone and found.after(1) not in ("(", "[", "_") and found.before(1) not in ("(", ".", "_")
+
+
 def _date(found: Candidate) -> bool:
-    return found.whole
+    """Any day but today, which programs tell a model with every request."""
+    return found.whole and not found.near(("today", "current date", "now"), 24, 0)
 
 
 _AT: Final = r"(?: ?[\[({<] ?at ?[\])}>] ?|&#64;|&commat;)"
@@ -85,6 +99,9 @@ REACH: Final[tuple[Detector, ...]] = (
     Detector("email", r"[\pL\pN._%+'\-]+@(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+\pL{2,24}", (r"[^\s@]@[^\s@]",), _email),
     Detector("email", rf"[a-z0-9._+-]+{_AT}[a-z0-9-]+(?:(?:{_DOT}|\.)[a-z0-9-]+)+", (_AT,), _spelled),
     Detector("email", rf"[a-z0-9._+-]+(?: at |_at_)[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}(?:{_ENDS})\b", (rf"{_DOT}(?:{_ENDS})",), _spelled),
+    Detector("email", rf"[a-z0-9._+-]+ ?@ ?[a-z0-9-]+(?:{_DOT}[a-z0-9-]+)*{_DOT}(?:{_ENDS})\b", (rf"{_DOT}(?:{_ENDS})",), _spelled),
+    Detector("email", r"[a-z0-9._+-]+ @ [a-z0-9-]+(?: ?\. ?[a-z0-9-]+)*? ?\. ?(?:com|org|net|edu|info|de|fr|uk|es|ru)\b", (r" @ ",), _spaced),
+    Detector("mac", r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}", (r"\.[0-9a-f]{4}\.",), _mac_of_a_switch),
     Detector("mac", r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", (r"(?:[:-][0-9a-f]{2}){3}",), _mac),
     Detector("ip", r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", (r"\d\.\d{1,3}\.\d",), _ipv4),
     Detector("ip", r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}", (r":[0-9a-f]{0,4}:[0-9a-f]",), _ipv6),
