@@ -92,6 +92,18 @@ def view(found: Place) -> Iterator[Transaction | None]:
         store.close()
 
 
+def one(view: Transaction | None, text: str) -> str:
+    """The id of the one request that `text` means. Raises UsageError where it means none, or several."""
+    from hroute.ledger import report
+
+    ids = [] if view is None else report.named(view, text)
+    if len(ids) == 1:
+        return ids[0]
+    if ids:
+        raise UsageError(f"`{text}` names {len(ids)} requests", help=f"give more of its digits: {', '.join(ids)}")
+    raise UsageError(f"`{text}` names no request", help="hroute logs lists them; old rows may have been dropped")
+
+
 def instant(written: str | None, zone: str) -> int | None:
     """`--since` as milliseconds since 1970. Raises UsageError."""
     if written is None:

@@ -96,11 +96,8 @@ def show(
     from hroute.ledger.export import canonical
 
     with ledger.view(ledger.place(policy)) as view:
-        ids = [] if view is None else report.named(view, id)
-        if len(ids) != 1:
-            help = "give more of its digits: " + ", ".join(ids) if ids else "hroute logs lists them"
-            raise UsageError(f"`{id}` names {f'{len(ids)} requests' if ids else 'no request'}", help=help)
-        row = report.whole(view, ids[0]) if view else None
+        name = ledger.one(view, id)
+        row = report.whole(view, name) if view else None
     assert row is not None
     content = {
         **canonical(row),

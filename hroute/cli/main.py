@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "tune": "Say which threshold of the score pays on your outcomes.",
     "logs": "What happened to each request; export and prune.",
     "costs": "What was spent: by provider, model, rule, intent, day.",
+    "feedback": "Say that an answer was good or bad.",
     "prices": "What a provider or a model costs, and who says so.",
     "init": "Write a first policy, its tests, the schema for your editor.",
     "models": "List the models and prices that hroute knows.",

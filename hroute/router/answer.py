@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from hroute.errors import AllFailed, CallerFault, NoCredential, Refused, RequestError
+from hroute.errors import AllFailed, CallerFault, NoCredential, Refused, RequestError, UsageError
 from hroute.providers.outcomes import CONTEXT
 from hroute.router.attempts import Attempt, Broken, End
 from hroute.router.decision import Decision
@@ -20,6 +20,9 @@ from hroute.terms.message import Reply
 from hroute.terms.outcome import Failure, Outcome, Reason
 from hroute.terms.usage import Usage
 
+if TYPE_CHECKING:
+    from hroute.router.bookkeeping import Books
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -28,7 +31,7 @@ class Answer:
     `routed_to` is what the decision named, `actual_provider` and `actual_model` what served; `escalation` says why they
     differ. `json` is the parsed value where JSON was asked for. `usage` and `cost` (nano-dollars, None unknown) count
     every attempt. `reply` has the parts (tool calls, thinking) and the stop reason. `would_refuse`: under a policy that only
-    observes, the rule or guarantee by which the request would have been refused.
+    observes, the rule or guarantee by which the request would have been refused. `books` is where it was written down.
     """
 
     id: str
@@ -45,6 +48,16 @@ class Answer:
     json: Any = None
     skipped: tuple[Skipped, ...] = field(default=())
     would_refuse: str | None = None
+    books: Books | None = field(default=None, repr=False, compare=False)
+
+    def rate(self, verdict: Literal["good", "bad"], note: str = "") -> None:
+        """Say what the answer was worth, as `hroute feedback` does; the last word counts. Nothing waits for it.
+
+        Raises UsageError where no ledger is kept, where it is no verdict, or where the note holds personal data.
+        """
+        if self.books is None:
+            raise UsageError("no ledger is kept, so nothing can be said of an answer", help="HROUTE_LEDGER names one")
+        self.books.rate(self.id, verdict, note)
 
     @property
     def cost_usd(self) -> float | None:

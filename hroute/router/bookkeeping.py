@@ -70,6 +70,12 @@ class Books:
             lambda: [recording.aside(self.policy, ended, shadowed, self.spending(ended.asking).estimate)]
         )
 
+    def rate(self, request: str, verdict: str, note: str = "") -> None:
+        """Keep what somebody thinks of the answer to a request. Raises UsageError (`hroute.router.verdicts`)."""
+        from hroute.router import verdicts
+
+        self.ledger.append(verdicts.verdict(request, verdict, note))
+
     def close(self) -> None:
         """Wait until everything is written; what could not be is said by the ledger."""
         self.ledger.close()

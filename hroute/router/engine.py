@@ -299,6 +299,7 @@ class Engine:
             json=accepted.json,
             skipped=run.skipped,
             would_refuse=observing.refusal(run.decision, run.skipped) if observed else None,
+            books=self.books,
         )
 
     def _decided(
