@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,12 +48,24 @@ def explain(
 ) -> int:
     """Read, decide, show."""
     from hroute.cli.render import decision as render
-    from hroute.router import explanation
+    from hroute.router import experience, explanation
 
     asked = request.read(prompt, files, system=system, session=session, cost_center=cost_center, signals=signals)
     loaded = policies.load(policy)
     _known(loaded, down or ())
-    found = explanation.explain(loaded, asked.request, asked.signals, environ=os.environ, down=down or (), lazy=lazy)
+    learned = experience.Experience(loaded, os.environ)
+    found = explanation.explain(
+        loaded,
+        asked.request,
+        asked.signals,
+        environ=os.environ,
+        down=down or (),
+        lazy=lazy,
+        learned=learned.answers,
+        warm=learned.warm(session, int(time.time() * 1000)) if session else None,
+        at=datetime.now(UTC),
+    )
+    learned.close()
     if as_json:
         streams.emit("explain", render.as_json(found))
         return exits.DONE

@@ -20,20 +20,16 @@ from hroute.gateway.hints import RULE, closed
 from hroute.router.answer import Answer
 from hroute.router.decision import Decision
 from hroute.router.engine import Engine, Steer
-from hroute.router.pricing import cost_of
 from hroute.router.signals.extract import Extraction
 from hroute.router.signals.taints import NAMES as TAINTS
+from hroute.router.switching import CACHED_SECONDS, worth
 from hroute.schema.condition import tests
 from hroute.schema.policy import Policy, Provider, Route, Rule
 from hroute.terms.message import Request, Text, ToolResult
-from hroute.terms.usage import Usage
 
 MOST: Final = 10_000
 """Conversations that are remembered; the one least used goes first."""
-CACHED_SECONDS: Final = 300.0
-"""How long a vendor keeps a prompt cache that nobody asks for longer."""
 _BEGINNING: Final = 4_000  # characters
-_EXPECTED: Final = 500  # output tokens of a turn, where the comparison needs a number
 
 
 Account = tuple[str, str | None, str | None]
@@ -151,15 +147,6 @@ def _keep_cache(policy: Policy, known: Served, decision: Decision, extraction: E
         return decision
     rule = next((r for r in policy.all_rules if r.name == known.rule), None)
     return _with(decision, rule or _requested(known.provider), known.provider, decision.chain)
-
-
-def worth(now: Provider, then: Provider, prompt: int) -> tuple[int | None, int | None]:
-    """(what the next turn would save at `then`, what the prompt cache at `now` would cost to make again), nano-dollars."""
-    staying = cost_of(now, Usage(cache_read=prompt, output=_EXPECTED))
-    leaving = cost_of(then, Usage(input=prompt, output=_EXPECTED))
-    anew, read = cost_of(now, Usage(cache_write=prompt)), cost_of(now, Usage(cache_read=prompt))
-    saved = None if staying is None or leaving is None else staying - leaving
-    return saved, None if anew is None or read is None else anew - read
 
 
 def _has_a_say(decision: Decision) -> bool:

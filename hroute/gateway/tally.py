@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hroute.gateway.asked import Asked
-from hroute.gateway.loops import CACHED_SECONDS, conversation
+from hroute.gateway.loops import conversation
 from hroute.ledger import prices
 from hroute.router.answer import Answer
 from hroute.router.pricing import price_of
+from hroute.router.switching import CACHED_SECONDS
 from hroute.schema.policy import Policy
 from hroute.terms import money
 from hroute.terms.money import Price

@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hroute.ledger import rollup
-from hroute.ledger.records import RequestRow
-from hroute.ledger.store import Transaction
+
+if TYPE_CHECKING:
+    from hroute.ledger.records import RequestRow
+    from hroute.ledger.store import Transaction
 
 GENERATION: Final = 500
 """Answers after which those before the last so many are forgotten: what is learned rests on the last 500 to 1,000."""

@@ -13,8 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from hroute.ledger import private_files
-
 BUILT_IN: Final = Path(__file__).with_name("prices.json")
 FILE: Final = "prices.json"
 
@@ -64,6 +62,8 @@ def place(environ: Mapping[str, str]) -> Path | None:
 
 def install(table: Mapping[str, Any], file: Path) -> None:
     """Put a checked table in force, whole or not at all. Raises OSError."""
+    from hroute.ledger import private_files
+
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     private_files.write(file, table)
     forget()

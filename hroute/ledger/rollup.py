@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from hroute.ledger.records import AttemptRow, RequestRow
-from hroute.ledger.store import Transaction
+if TYPE_CHECKING:
+    from hroute.ledger.records import AttemptRow, RequestRow
+    from hroute.ledger.store import Transaction
 
 KEY: Final = ("day", "provider", "model", "rule", "cost_center", "intent", "mode", "purpose", "task_type")
 SUMS: Final = (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from hroute.router import reference
 from hroute.router.analysis.nearest import nearest
@@ -12,8 +13,9 @@ from hroute.router.decide import decide
 from hroute.router.decision import Decision, Nearest, Signals, Step
 from hroute.router.egress import Guard
 from hroute.router.engine import Engine
+from hroute.router.forecast import Estimate, Learned, forecast
 from hroute.router.plan import Down
-from hroute.router.pricing import estimate
+from hroute.router.switching import Switch, Warm, switch
 from hroute.schema.policy import Policy, Rule
 from hroute.terms.message import Request
 from hroute.terms.signal import Value
@@ -21,24 +23,14 @@ from hroute.terms.signal import Value
 if TYPE_CHECKING:
     from hroute.router.signals.extract import Finding
 
-EXPECTED_OUTPUT: Final = 500
-"""Output tokens that are assumed where no history says better (SEMANTICS 1.12)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What the call would cost, in nano-dollars (None: unknown), and what that rests on."""
-
-    nano: int | None
-    basis: str
-
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """A decision and everything a person may want to know about it.
 
     `tries` are the providers that would be asked, in order; `skipped` maps the others of the chain to the reason.
-    `assumed` names signals whose value was assumed because there was no text to read.
+    `assumed` names signals whose value was assumed because there was no text to read. `switch` is what it costs to leave
+    the prompt cache of the conversation's last provider, None where nothing is left.
     """
 
     policy: Policy
@@ -46,6 +38,7 @@ class Explanation:
     steps: tuple[Step, ...]
     nearest: Nearest | None
     estimate: Estimate
+    switch: Switch | None
     tries: tuple[str, ...]
     skipped: Mapping[str, str]
     assumed: tuple[str, ...]
@@ -70,12 +63,16 @@ def explain(
     environ: Mapping[str, str],
     down: Collection[str] = (),
     lazy: bool = False,
+    learned: Learned | None = None,
+    warm: Warm | None = None,
+    at: datetime | None = None,
 ) -> Explanation:
     """Decide one request and say why, as an engine with that environment would.
 
     `down` names providers or plugins that are out of order for the question; `lazy` reads only what the answer depends
     on, as a real request does; else every extractor runs. No name is looked up and no keyring is opened: where those
-    would be asked, the policy's word stands.
+    would be asked, the policy's word stands. `learned` knows of earlier answers, `warm` of the conversation's last one; `at`
+    is when the call would be made, for prices that depend on it.
     """
     engine = Engine(policy, environ=environ, resolver=lambda host: ("127.0.0.1",), keyring=lambda name: name)
     decision, extraction = engine.decide(request, given)
@@ -92,29 +89,11 @@ def explain(
         decision=decision,
         steps=tuple(reference.steps(policy, extraction.ask)),
         nearest=None if lazy else nearest(engine.compiled, decision.signals),
-        estimate=_estimate(policy, decision, request, given),
+        estimate=forecast(policy, decision, request, given.get("expected_tokens"), learned, at=at),
+        switch=switch(policy, warm, decision.route_to, at=at),
         tries=planned.route,
         skipped=skipped,
         assumed=extraction.assumed,
         findings=extraction.findings,
         score_parts=extraction.score_parts,
     )
-
-
-def output_tokens(rule: Rule, asked: int | None) -> int:
-    """Output tokens to expect of a call by `rule` (SEMANTICS 1.12): what is allowed, at most `EXPECTED_OUTPUT`."""
-    limit = asked if asked is not None else rule.params.get("max_tokens")
-    return min(limit, EXPECTED_OUTPUT) if isinstance(limit, int) else EXPECTED_OUTPUT
-
-
-def _estimate(policy: Policy, decision: Decision, request: Request | None, given: Mapping[str, Value]) -> Estimate:
-    prompt_tokens, expected = decision.signals.get("prompt_tokens"), given.get("expected_tokens")
-    if decision.route_to is None:
-        return Estimate(0, "refused: nothing is sent")
-    if not isinstance(prompt_tokens, int):
-        return Estimate(None, "there is no prompt to measure")
-    output, said = output_tokens(decision.rule, request.max_tokens if request else None), "assumed"
-    if isinstance(expected, int) and expected >= prompt_tokens:
-        output, said = expected - prompt_tokens, "as the caller expects"
-    nano = estimate(policy, decision.route_to, prompt_tokens, output)
-    return Estimate(nano, f"{prompt_tokens} tokens in; {output} out, {said}")

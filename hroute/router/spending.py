@@ -14,6 +14,7 @@ from hroute.ledger.lengths import Lengths
 from hroute.ledger.records import Claim, Started
 from hroute.router.attempts import Attempt
 from hroute.router.charges import charge
+from hroute.router.forecast import HARDWARE_SECONDS, NO_HISTORY, QUANTILE
 from hroute.router.plan import Asking, Leaving, Skipped, Spent, Why
 from hroute.router.pricing import SECONDS_PER_HOUR, is_batch, price_of
 from hroute.router.signals.blocks import blocks
@@ -24,14 +25,7 @@ from hroute.terms.message import Request, Unread
 from hroute.terms.money import Price
 from hroute.terms.usage import Usage
 
-NO_HISTORY: Final = 1_024
-"""Output tokens that are reserved where nothing was learned (SEMANTICS 4.2)."""
-
-QUANTILE: Final = 0.9
-"""The share of a rule's earlier answers that were no longer than what is reserved."""
-
 _SIGNALS: Final = ("cost_center", "tenant", "user", "client", "session")
-_HARDWARE_SECONDS: Final = 30.0  # what a call to hardware of one's own is taken to last
 _FRAME: Final = 16  # tokens that a vendor wraps around one message, at most
 _TOOL_FRAME: Final = 1_000  # tokens of a vendor's own instructions where there are tools, at most
 _IMAGE: Final = 6_000  # tokens of one image, at most
@@ -99,7 +93,7 @@ class Spending:
         """Nano-dollars that a call may cost: what answers usually cost, or with `reserve: ceiling` the most possible.
         None where no price is known."""
         if provider.price is None and provider.usd_per_hour is not None:
-            seconds = provider.timeout.total if self._ceiling else _HARDWARE_SECONDS
+            seconds = provider.timeout.total if self._ceiling else HARDWARE_SECONDS
             return round(provider.usd_per_hour * seconds / SECONDS_PER_HOUR)
         price = price_of(provider, at=datetime.fromtimestamp(self._asking.ts / 1000, UTC))
         if price is None:

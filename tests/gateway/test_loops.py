@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from hroute.gateway.loops import Loops, at_its_turn, carries_on, worth
+from hroute.gateway.loops import Loops, at_its_turn, carries_on
 from hroute.providers.sandbox.server import SandboxServer
+from hroute.router.switching import worth
 from hroute.wire import anthropic
 from tests.gateway.house import ANSWERS, JSON, House, Notary, before_sandbox, house, message, policy_of
 

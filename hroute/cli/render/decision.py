@@ -12,6 +12,8 @@ from hroute.cli.streams import paint
 from hroute.router import reference
 from hroute.router.decision import Step
 from hroute.router.explanation import Explanation
+from hroute.router.forecast import Estimate
+from hroute.router.switching import Switch
 from hroute.schema.condition import Missing, OneOf, Test, test_holds
 from hroute.schema.condition import tests as tests_of
 from hroute.schema.policy import Policy, Rule
@@ -44,7 +46,8 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "nearest": None
         if near is None
         else {"rule": near.rule, "route_to": near.route_to, "changes": values.plain(near.changes)},
-        "cost_usd": {"estimate": money.to_json(found.estimate.nano), "basis": found.estimate.basis},
+        "cost_usd": _cost_json(found.estimate),
+        "lost_cache": None if found.switch is None else _switch_json(found.switch),
         "tries": list(found.tries),
         "skipped": dict(found.skipped),
         "assumed": list(found.assumed),
@@ -166,13 +169,33 @@ def _facts(found: Explanation, verbose: bool) -> list[str]:
         )
     lines += _chain(found)
     if found.decision.route_to is not None:
-        lines.append(_fact("estimate", f"{pad(_price(found.estimate.nano), 8)} {found.estimate.basis}"))
+        lines += _costs(found)
     if verbose:
         lines += [
             "",
             *(_fact(feature_name(found.policy, n), visible(values.shown(v))) for n, v in sorted(found.signals.items())),
         ]
     return lines
+
+
+def _costs(found: Explanation) -> Iterator[str]:
+    """What it will cost, what budgets set aside for it, and what a switch of provider throws away."""
+    cost = found.estimate
+    yield _fact("estimate", f"{pad(_price(cost.nano), 8)} {cost.basis}")
+    if cost.set_aside is not None:
+        below = "which 9 in 10 stayed below" if cost.answers else "without a history"
+        yield _fact("budgets set aside", f"{pad(_price(cost.set_aside), 8)} {cost.set_aside_output} out, {below}")
+    if found.switch is not None:
+        yield from _switch(found.switch)
+
+
+def _switch(switch: Switch) -> Iterator[str]:
+    warm = switch.warm
+    cached = f"{visible(warm.provider)} cached {warm.tokens:,} tokens of this conversation {warm.seconds:.0f} s ago"
+    yield _fact("lost cache", f"{pad(_price(switch.lost), 8)} {cached}; to make that again")
+    if switch.saved is None or switch.saved > 0:
+        says = "more than that" if switch.pays else "not worth it: the gateway stays"
+        yield _fact("", f"{pad(_price(switch.saved), 8)} saved by the next turn at {visible(switch.to)}, {says}")
 
 
 def _chain(found: Explanation) -> Iterator[str]:
@@ -215,6 +238,29 @@ def _change(policy: Policy, feature: str, value: Any) -> str:
 
 def _fact(label: str, said: str) -> str:
     return f"  {pad(label, _LABEL)} {said}"
+
+
+def _cost_json(cost: Estimate) -> dict[str, Any]:
+    return {
+        "estimate": money.to_json(cost.nano),
+        "basis": cost.basis,
+        "output_tokens": cost.output,
+        "quantile": cost.share,
+        "answers": cost.answers,
+        "set_aside": money.to_json(cost.set_aside),
+        "set_aside_tokens": cost.set_aside_output,
+    }
+
+
+def _switch_json(switch: Switch) -> dict[str, Any]:
+    return {
+        "provider": switch.warm.provider,
+        "cached_tokens": switch.warm.tokens,
+        "seconds_ago": round(switch.warm.seconds, 1),
+        "lost_usd": money.to_json(switch.lost),
+        "saved_usd": money.to_json(switch.saved),
+        "pays": switch.pays,
+    }
 
 
 def _signals_json(found: Explanation) -> dict[str, Any]:
