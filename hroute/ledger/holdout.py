@@ -137,7 +137,8 @@ def difference_of_means(rule: Ratio, holdout: Ratio) -> tuple[float, float]:
 def _scored(side: Ratio) -> tuple[float, float, float]:
     rate = side.value or 0.0
     binomial = rate * (1 - rate) / side.x if side.x else 0.0
-    effect = max(1.0, side.variance / binomial) if binomial > 0 else max(1.0, side.xx / side.x if side.x else 1.0)
+    between = side.variance * (side.units - 1) / side.units if side.units else 0.0
+    effect = max(1.0, between / binomial) if binomial > 0 else max(1.0, side.xx / side.x if side.x else 1.0)
     return rate, *score_interval(rate, side.x / effect, Z)
 
 

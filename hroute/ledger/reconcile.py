@@ -91,7 +91,7 @@ def reconcile(transaction: Transaction | None, export: Export, zone: str) -> Rec
 def canonical(model: str) -> str:
     """One name for the spellings of a model: `anthropic/claude-sonnet-4.5`, `Claude Sonnet 4.5` and
     `claude-sonnet-4-5-20250929` are one."""
-    name = model.strip().lower().rpartition("/")[2].removeprefix("anthropic.").partition("@")[0]
+    name = model.strip().lower().rpartition("/")[2].rpartition("anthropic.")[2].partition("@")[0]
     name = name.partition(":")[0] if name.startswith("claude") or name.endswith((":free", ":batch")) else name
     parts = [part for part in name.replace(" ", "-").replace(".", "-").replace("_", "-").split("-") if part]
     while len(parts) > 1 and _is_version_tail(parts):
