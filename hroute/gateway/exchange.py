@@ -120,7 +120,8 @@ class Exchange:
     async def _answer(self, accepted: Accepted, answer: Answer) -> None:
         """A reply that is whole: as it came where that is what the client asked for, else in its dialect."""
         model = answer.actual_model or self.upstream.seen.model
-        whole = self.upstream.seen.whole
+        last = self.run.log.attempts[-1]
+        whole = self.upstream.seen.whole if last.role == "answer" else None  # else it is what a second model has said
         cost = () if answer.cost_usd is None else ((PREFIX + "cost-usd", f"{answer.cost_usd:.9f}"),)
         tries = ((PREFIX + "attempts", str(len(answer.attempts))),)
         if whole is not None and self.upstream.transparent:

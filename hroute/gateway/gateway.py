@@ -172,6 +172,7 @@ class Gateway:
             leave=lambda call: egress.permit(run.guard, call.candidate.provider, call.candidate.where),
         )
         answer = await self._go(Exchange(engine, run, asked, upstream, responder))
+        engine.shadows.acast(run, answer, upstream.again().once, engine.clock, warm=False)
         self.loops.served(asked, engine.policy, answer)
         self.tally.add(asked, engine.policy, answer)
 

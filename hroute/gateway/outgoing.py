@@ -70,7 +70,8 @@ class Standing:
 def outgoing(asked: Asked, call: Call, wire: Wire, standing: Standing, instance: str) -> Outgoing:
     """The bytes of `call`. Raises ProviderError where the provider cannot take the request."""
     headers = tuple(_headers(asked, call, wire, standing, instance))
-    if wire.dialect != asked.door.dialect:
+    own_words = call.request.messages is asked.request.messages  # a judge is asked something else
+    if wire.dialect != asked.door.dialect or not own_words:
         body, dropped = _translated(asked, call, wire)
         return Outgoing(RawCall(wire.path, headers, body, stream=call.stream), False, dropped)
     path = f"{wire.path}?{asked.query}" if asked.query else wire.path

@@ -75,6 +75,17 @@ class Upstream:
         except Exception as error:
             return failure_of(error)
 
+    def again(self) -> Upstream:
+        """One for further calls beside the client's own, which sees nothing of this one's."""
+        return replace(self, seen=Seen(), _open=[])
+
+    async def once(self, call: Call) -> Result:
+        """`send` the only call, and hang up."""
+        try:
+            return await self.send(call)
+        finally:
+            self.close()
+
     def close(self) -> None:
         """Hang up on what is still open."""
         while self._open:

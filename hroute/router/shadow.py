@@ -112,13 +112,17 @@ class Shadows:
         if not room:
             cast.drop(_FULL)
 
-    def acast(self, run: Run, answer: Answer, send: ASend, clock: Clock) -> None:
-        """Send the shadow of an answered request, if it has one, in a task of its own, on the running event loop."""
-        if run.shadow is None:
+    def acast(self, run: Run, answer: Answer, send: ASend, clock: Clock, *, warm: bool = True) -> None:
+        """Send the shadow of an answered request, if it has one, in a task of its own, on the running event loop. Where
+        `send` needs no plugin's SDK, none is made ready (`warm` false)."""
+        shadow = run.shadow
+        if shadow is None:
             return
         from asyncio import get_running_loop
 
-        cast = _Cast(run.shadow, answer, run.account, clock)
+        if not warm:
+            shadow = replace(shadow, terms=replace(shadow.terms, load=lambda _: None))
+        cast = _Cast(shadow, answer, run.account, clock)
         with self._lock:
             if room := self._room():
                 task = get_running_loop().create_task(adrive(cast.steps(), send, clock))
