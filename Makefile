@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.set-up
 POLICIES := routing-config.yaml $(sort $(wildcard examples/*/routing-config.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-slow plugin static format-check lint types contracts docs-check policies bench eval docs fmt lock clean FORCE
+.PHONY: help setup demo test check check-slow plugin clients static format-check lint types contracts docs-check policies bench eval docs fmt lock clean FORCE
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ plugin: $(STAMP) ## the example plugin on its real engine (fetches llama.cpp, re
 	@$(BIN)/python -m pip install -q -e 'examples/provider-llamacpp[test]' \
 	  || { echo "the example plugin is not tested: its engine cannot be fetched here" >&2; exit 0; }; \
 	$(BIN)/python -m pytest examples/provider-llamacpp
+
+clients: $(STAMP) ## fetch the real clients that the gateway is tested with (at most two minutes; what cannot be had is skipped)
+	@$(BIN)/python tools/install_clients.py
 
 static: format-check lint types contracts docs-check policies ## the checks of `make check` that run no tests
 
@@ -75,7 +78,7 @@ lock: ## resolve uv.lock anew, from the public index and no other (needs uv)
 setup: $(STAMP) ## make the environment in .venv
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .clients build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find hroute tests tools examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An interpreter that was asked for by name is checked against the one in .venv every time; that takes no time.

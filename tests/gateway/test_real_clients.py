@@ -1,148 +1,164 @@
 """Real clients, unchanged, through the gateway: each says hi and goes round a tool loop, in its dialect and translated.
 
-They are looked for in `$HROUTE_TEST_CLIENTS` (a folder of their commands), then in PATH; what is not installed is skipped:
-npm install @anthropic-ai/claude-code@2.1.197 @openai/codex opencode-ai, and aider-chat and llm from PyPI.
+A few run always where they are installed; all of them, and the real llama.cpp engine, are in the slow set.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import time
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 
-from tests.gateway.house import House, before_sandbox
+from hroute.providers.sandbox.script import Script
+from hroute.providers.sandbox.server import SandboxServer
+from hroute.schema.load import load_text
+from tests.gateway.agents import CLIENTS, TOOLS, claude, command
+from tests.gateway.engine import llama
+from tests.gateway.house import House, before_sandbox, house
 
-pytestmark = pytest.mark.slow
-targets = pytest.mark.parametrize("target", ["claude", "gpt", "llama"])
-
-SHELLS = {"claude": "Bash", "codex": "shell", "opencode": "bash"}
-
-
-def command(name: str) -> str:
-    folder = os.environ.get("HROUTE_TEST_CLIENTS", "")
-    found = shutil.which(name, path=os.pathsep.join([folder, os.environ["PATH"]]) if folder else None)
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
+TARGETS = ("claude", "gpt", "llama")
+FAST = {("claude", "claude"), ("claude", "gpt"), ("codex", "claude"), ("llm", "claude")}
+"""Quick to start, one of each front door; Anthropic's own dialect, and what is translated into and out of it."""
 
 
-def run(folder: Path, arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    """A client in an empty environment with a home of its own."""
-    home, work = folder / "home", folder / "work"
-    home.mkdir(exist_ok=True)
-    work.mkdir(exist_ok=True)
-    (work / "note.txt").write_text("the number is 4711\n")
-    found = {"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "dumb", **environment}
-    return subprocess.run(arguments, capture_output=True, text=True, cwd=work, env=found, timeout=120, stdin=subprocess.DEVNULL)  # fmt: skip
+def pairs(clients: Any, fast: set[tuple[str, str]]) -> list[Any]:
+    """Every client with every target; those that are not `fast` are slow."""
+    return [pytest.param(*one, marks=() if one in fast else pytest.mark.slow) for one in product(clients, TARGETS)]
 
 
-def claude(house: House, folder: Path, prompt: str, model: str) -> subprocess.CompletedProcess[str]:
-    quiet = dict.fromkeys(("DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER"), "1")  # fmt: skip
-    arguments = [command("claude"), "--model", model, "--allowedTools", "Bash", "-p", prompt]
-    return run(folder, arguments, ANTHROPIC_BASE_URL=house.url, ANTHROPIC_API_KEY="dummy", **quiet)
-
-
-def codex(house: House, folder: Path, prompt: str, model: str) -> subprocess.CompletedProcess[str]:
-    home = folder / "home" / ".codex"
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "config.toml").write_text(
-        f'model = "{model}"\nmodel_provider = "gateway"\n[model_providers.gateway]\nname = "gateway"\n'
-        f'base_url = "{house.url}/v1"\nenv_key = "CODEX_KEY"\nwire_api = "responses"\n'
-    )
-    arguments = [command("codex"), "exec", "--skip-git-repo-check", "-s", "danger-full-access", prompt]
-    return run(folder, arguments, CODEX_KEY="dummy")
-
-
-def opencode(house: House, folder: Path, prompt: str, model: str) -> subprocess.CompletedProcess[str]:
-    work = folder / "work"
-    work.mkdir(parents=True, exist_ok=True)
-    provider = {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": f"{house.url}/v1", "apiKey": "dummy"}, "models": {model: {}}}  # fmt: skip
-    (work / "opencode.json").write_text(json.dumps({"provider": {"gateway": provider}, "model": f"gateway/{model}", "permission": {"bash": "allow"}}))  # fmt: skip
-    return run(folder, [command("opencode"), "run", prompt])
-
-
-def aider(house: House, folder: Path, prompt: str, model: str) -> subprocess.CompletedProcess[str]:
-    options = ["--yes-always", "--no-git", "--no-check-update", "--analytics-disable", "--no-show-model-warnings"]
-    arguments = [command("aider"), "--model", f"openai/{model}", "--message", prompt, *options]
-    return run(folder, arguments, OPENAI_API_BASE=f"{house.url}/v1", OPENAI_API_KEY="dummy")
-
-
-def llm(house: House, folder: Path, prompt: str, model: str) -> subprocess.CompletedProcess[str]:
-    home = folder / "home" / "llm"
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "extra-openai-models.yaml").write_text(f'- model_id: fake\n  model_name: {model}\n  api_base: "{house.url}/v1"\n')  # fmt: skip
-    return run(folder, [command("llm"), "-m", "fake", "--key", "dummy", prompt], LLM_USER_PATH=str(home))
-
-
-Run = Callable[[House, Path, str, str], subprocess.CompletedProcess[str]]
-CLIENTS: dict[str, Run] = {"claude": claude, "codex": codex, "opencode": opencode, "aider": aider, "llm": llm}
-
-
-@targets
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(("client", "target"), pairs(CLIENTS, FAST))
 def test_a_client_says_hi(client: str, target: str, tmp_path: Path) -> None:
     command(client)
     with before_sandbox({"answers": [{"text": "Hello from behind the gateway."}]}) as (house, sandbox):
-        said = CLIENTS[client](house, tmp_path, "say hi", f"hroute/{target}")
+        said = CLIENTS[client](house.url, tmp_path, "say hi", f"hroute/{target}")
         assert "Hello from behind the gateway." in said.stdout, (said.stdout[-2000:], said.stderr[-2000:])
         assert {call["provider"] for call in sandbox.calls.as_json()} == {target}
 
 
-@targets
-@pytest.mark.parametrize("client", SHELLS)
+@pytest.mark.parametrize(("client", "target"), pairs(TOOLS, {("claude", "gpt"), ("codex", "claude")}))
 def test_a_client_goes_round_a_tool_loop(client: str, target: str, tmp_path: Path) -> None:
     command(client)
-    calls = {
-        "claude": {"name": "Bash", "input": {"command": "cat note.txt", "description": "read the note"}},
-        "codex": {"name": "exec_command", "input": {"cmd": "cat note.txt"}},
-        "opencode": {"name": "bash", "input": {"command": "cat note.txt", "description": "read the note"}},
-    }
     answers: list[dict[str, Any]] = [
-        {"message": {"any_of": ["read the note"], "unless": ["generate a title"]}, "text": "Looking.", "tools": [calls[client]], "first": 1},
+        {"message": {"any_of": ["read the note"], "unless": ["generate a title"]}, "text": "Looking.", "tools": [TOOLS[client]], "first": 1},
         {"text": "It is read."},
     ]  # fmt: skip
     with before_sandbox({"answers": answers}) as (house, sandbox):
-        said = CLIENTS[client](house, tmp_path, "read the note", f"hroute/{target}")
+        said = CLIENTS[client](house.url, tmp_path, "read the note", f"hroute/{target}")
         sent = [json.dumps(call["body"]) for call in sandbox.calls.as_json()]
         assert "It is read." in said.stdout, (said.stdout[-2000:], said.stderr[-2000:])
         assert any("the number is 4711" in body for body in sent)
         assert {call["provider"] for call in sandbox.calls.as_json()} == {target}
 
 
-@pytest.mark.parametrize("kind", ["rate_limit", "server_error", "overloaded", "cut", "stall"])
-def test_claude_code_gets_an_answer_from_the_fallback(kind: str, tmp_path: Path) -> None:
+def test_claude_codes_subagent_is_known_for_one_whatever_its_instructions(tmp_path: Path) -> None:
     command("claude")
-    fault = {"kind": kind, "provider": "claude", **({"at": 0.0} if kind in ("cut", "stall") else {})}
-    script = {"faults": [fault], "answers": [{"text": "Hello from the fallback."}]}
-    with before_sandbox(script) as (house, _):
-        said = claude(house, tmp_path, "say hi", "claude-opus-4-8")
-    assert "Hello from the fallback." in said.stdout
+    agents = tmp_path / "work" / ".claude" / "agents"
+    agents.mkdir(parents=True)
+    own = "---\nname: reader\ndescription: reads notes\n---\nRead what you are told to read, and say it in one word.\n"
+    (agents / "reader.md").write_text(own)
+    call = {"name": "Agent", "input": {"description": "read it", "prompt": "look in there", "subagent_type": "reader"}}
+    answers = [{"message": {"any_of": ["ask somebody"]}, "tools": [call], "first": 1}, {"text": "Done."}]
+    with before_sandbox({"answers": answers}, text=WITH_SUBAGENTS) as (house, sandbox):
+        said = claude(house.url, tmp_path, "ask somebody", "claude-opus-4-8")
+        asked = [call["provider"] for call in sandbox.calls.as_json()]
+    assert "Done." in said.stdout, (said.stdout, said.stderr)
+    assert asked == ["claude", "gpt", "claude"]
 
 
-@pytest.mark.parametrize("status", [403, 503, 529, 502])
-def test_claude_code_does_not_hang_and_asks_at_most_once_more(status: int, tmp_path: Path) -> None:
-    command("claude")
-    scripts: dict[int, tuple[dict[str, Any], str]] = {
-        403: ({}, "hroute/alone"),
-        503: ({}, "hroute/alone"),
-        529: ({"faults": [{"kind": "overloaded"}]}, "hroute/alone"),
-        502: ({"faults": [{"kind": "server_error"}]}, "hroute/alone"),
-    }
-    script, model = scripts[status]
-    guarantee = "guarantees: [{{name: home, only: {{local: true}}}}]".format() if status == 403 else ""
-    environ = {} if status == 503 else {"KEY": "k"}
-    started = time.monotonic()
-    with before_sandbox(script, more=guarantee, environ=environ) as (house, _):
-        said = claude(house, tmp_path, "say hi", model)
-        lines = [line for line in house.get("/metrics").text.splitlines() if line.startswith("hroute_requests_total")]
-        asked = sum(float(line.rpartition(" ")[2]) for line in lines)
-    assert said.returncode != 0
-    assert time.monotonic() - started < 60
-    assert asked <= 2, lines
+WITH_SUBAGENTS = """
+providers:
+  claude: {{plugin: anthropic, model: claude-x, base_url: "{url}/claude", api_key: env:KEY, timeout: {timeout}}}
+  gpt: {{plugin: openai, model: gpt-x, base_url: "{url}/gpt/v1", api_key: env:KEY, timeout: {timeout}}}
+routing_rules: [{{name: subagents, condition: {{purpose: subagent}}, route_to: gpt, fallback: claude}}]
+default: {{route_to: claude, fallback: gpt}}
+{more}
+"""
+
+
+ENGINE = """
+providers:
+  messages: {{plugin: anthropic, model: tiny, base_url: "{url}", local: true, api_key: env:KEY}}
+  chat: {{plugin: openai, model: tiny, base_url: "{url}/v1", local: true, api_key: env:KEY}}
+  responses: {{plugin: openai, model: tiny, base_url: "{url}/v1", local: true, api_key: env:KEY, options: {{responses: true}}}}
+  scripted: {{plugin: openai, model: gpt-x, base_url: "{scripted}/scripted/v1", api_key: env:KEY, retry: {{attempts: 1}}}}
+routing_rules:
+  - {{name: loop, condition: {{cost_center: never}}, route_to: scripted, fallback: chat}}
+default: {{route_to: chat, fallback: [messages, responses]}}
+"""
+"""A real llama.cpp by each of the three wires that it speaks."""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with llama(tmp_path_factory.mktemp("engine")) as url:
+        yield url
+
+
+def served(house: House) -> dict[str, float]:
+    """How often each provider answered well."""
+    lines = house.get("/metrics").text
+    found = re.findall(r'hroute_attempts_total\{outcome="ok",provider="(\w+)"\} ([\d.]+)', lines)
+    return {provider: float(times) for provider, times in found}
+
+
+def engine_house(url: str, scripted: str = "http://127.0.0.1:1") -> Any:
+    policy, findings, _ = load_text(ENGINE.format(url=url, scripted=scripted))
+    assert policy is not None, findings
+    return house(policy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wire", ["messages", "chat", "responses"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_says_hi_to_llama_cpp(client: str, wire: str, engine: str, tmp_path: Path) -> None:
+    """What it hears is noise: that it ends well, and shows some of it, is all there is to see."""
+    command(client)
+    with engine_house(engine) as found:
+        said = CLIENTS[client](found.url, tmp_path, "say hi", f"hroute/{wire}")
+        assert said.returncode == 0, (said.stdout[-2000:], said.stderr[-2000:])
+        assert len(said.stdout.strip()) > 0
+        assert set(served(found)) == {wire}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", TOOLS)
+def test_llama_cpp_takes_over_in_the_middle_of_a_tool_loop(client: str, engine: str, tmp_path: Path) -> None:
+    """Noise calls no tool. So the call is scripted, and once its result is there only the real engine is left: it has to
+    read tools, call and result on its own wire, and its words end the loop."""
+    command(client)
+    call = {"message": {"any_of": ["read the note"], "unless": ["generate a title"]}, "tools": [TOOLS[client]]}
+    gone = {"kind": "server_error", "prompt": {"any_of": ["the number is 4711"]}}
+    script = Script.from_data({"answers": [call], "faults": [gone]})
+    with SandboxServer(script, keep_bodies=True) as sandbox, engine_house(engine, sandbox.url) as found:
+        said = CLIENTS[client](found.url, tmp_path, "read the note", "hroute/loop")
+        assert said.returncode == 0, (said.stdout[-2000:], said.stderr[-2000:])
+        assert served(found)["chat"] >= 1
+        assert "4711" in json.dumps([call["body"] for call in sandbox.calls.as_json()])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wire", ["messages", "chat", "responses"])
+def test_the_sdks_talk_to_llama_cpp(wire: str, engine: str) -> None:
+    asked: list[Any] = [{"role": "user", "content": "say hi"}]
+    with engine_house(engine) as found:
+        anthropics = anthropic.Anthropic(base_url=found.url, api_key="dummy")
+        openais = openai.OpenAI(base_url=f"{found.url}/v1", api_key="dummy")
+        model = f"hroute/{wire}"
+        one = anthropics.messages.create(model=model, max_tokens=40, messages=asked)
+        assert one.usage.input_tokens > 0
+        with anthropics.messages.stream(model=model, max_tokens=40, messages=asked) as stream:
+            assert "".join(stream.text_stream) == "".join(b.text for b in stream.get_final_message().content if b.type == "text")  # fmt: skip
+        chat = openais.chat.completions.create(model=model, max_tokens=40, messages=asked)
+        assert chat.choices[0].finish_reason in ("stop", "length")
+        pieces = list(openais.chat.completions.create(model=model, max_tokens=40, messages=asked, stream=True))
+        assert pieces[-1].choices[0].finish_reason in ("stop", "length")
+        response = openais.responses.create(model=model, max_output_tokens=40, input="say hi")
+        assert response.status in ("completed", "incomplete")
+        assert served(found) == {wire: 5.0}

@@ -23,4 +23,6 @@ def test_a_title_request_is_known_by_its_words_and_by_having_no_tools() -> None:
 def test_summaries_subagents_and_probes_are_known() -> None:
     assert purpose(prompt("Your task is to create a detailed summary of the conversation so far")) == "summary"
     assert purpose(prompt("find x", system="You are an agent for Claude Code, a CLI.")) == "subagent"
+    marked = "x-anthropic-billing-header: cc_version=2.1.197.8a5; cc_entrypoint=cli; cc_is_subagent=true;\nRead notes."
+    assert purpose(prompt("find x", system=marked, tools=(Tool("ls", "", {}),))) == "subagent"
     assert purpose(prompt("quota", max_tokens=1)) == "count"
