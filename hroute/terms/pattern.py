@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final, Protocol, cast
 
 import re2  # type: ignore[import-untyped]
@@ -21,7 +22,9 @@ __all__ = [
 ]  # fmt: skip
 
 _MEMORY: Final = 16 << 20
-_MEMORY_OF_MANY: Final = 64 << 20  # a cap, not a cost; a set of 200 rules does not fit into RE2's default of 8 MiB
+_MEMORY_OF_FEW: Final = 6 << 20  # what is remembered of texts grows towards it, in each of a hundred patterns
+_MEMORY_OF_MANY: Final = 64 << 20  # a set of 200 rules does not fit into RE2's default of 8 MiB
+_MANY: Final = 10_000  # characters of all patterns of a set together
 _OF_ONE_FILTER: Final = 400  # so few that the words of one filter fit into RE2's default memory
 _ODD_BLANKS: Final = "\n\r\t\x0b\x0c\x1c\x1d\x1e\x1f"  # what `str.split` takes for a blank, beside the blank itself
 _LETTERS: Final = r"\p{L}\p{N}"
@@ -215,7 +218,8 @@ class PatternSet:
         return sorted(index for index in found if index < len(self._patterns))
 
     def _compile(self) -> re2.Set:
-        several = re2.Set.SearchSet(_options(self._fold, _MEMORY_OF_MANY, by_bytes=self._by_bytes))
+        memory = _MEMORY_OF_MANY if sum(map(len, self._patterns)) > _MANY else _MEMORY
+        several = re2.Set.SearchSet(_options(self._fold, memory, by_bytes=self._by_bytes))
         for pattern in self._patterns:
             try:
                 several.Add(encode(pattern))
@@ -315,10 +319,12 @@ def compiled(pattern: str, *, fold: bool = True, captures: bool = False, by_byte
 
     Raises PatternError.
     """
+    text = encode(unicodedata.normalize("NFC", pattern))
+    with suppress(re2.error):  # a pattern that is wrong, or needs more
+        return cast(Regexp, re2._Regexp(text, _options(fold, _MEMORY_OF_FEW, captures, by_bytes)))
     memory = _MEMORY_OF_MANY if len(pattern) > 2_000 else _MEMORY
-    options = _options(fold, memory, captures, by_bytes)
     try:
-        return cast(Regexp, re2._Regexp(encode(unicodedata.normalize("NFC", pattern)), options))
+        return cast(Regexp, re2._Regexp(text, _options(fold, memory, captures, by_bytes)))
     except re2.error as error:
         raise reason(error, pattern) from None
 
