@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ SandboxScriptOption = Annotated[
 
 
 def client_of(policy: str | None, sandbox: bool, script: str | None) -> AsyncClient:
-    """A client for the policy, or for its rehearsal."""
+    """A client for the policy, which begins with what the ledger remembers of the providers; or for its rehearsal."""
     from hroute.cli.sandbox import read_script
     from hroute.router.client import AsyncClient
 
@@ -33,9 +34,14 @@ def client_of(policy: str | None, sandbox: bool, script: str | None) -> AsyncCli
     playing = sandbox or script is not None
     if playing:
         streams.talk("sandbox: answers are scripted, nothing is sent; the decisions are real")
-    return AsyncClient.from_policy(
+    client = AsyncClient.from_policy(
         policy=loaded, sandbox=(read_script(script) if script else True) if playing else None
     )
+    if not playing:
+        from hroute.router.memory import remind
+
+        remind(client.engine.health, loaded, os.environ)
+    return client
 
 
 @contextmanager

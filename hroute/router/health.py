@@ -62,13 +62,14 @@ class Condition:
 @dataclass(frozen=True, slots=True)
 class Past:
     """A call that ended `ago` seconds before now, from the record of another process; `seconds` is its latency, `told`
-    what its provider said (status and code) where it failed."""
+    what its provider said (status and code) where it failed; `tokens` are those that count for a limit."""
 
     provider: str
     outcome: Outcome
     ago: float
     seconds: float | None = None
     told: str = ""
+    tokens: int = 0
 
 
 class Standing:
@@ -108,6 +109,7 @@ class Standing:
 
     def remember(self, call: Past) -> None:
         """A call that somebody else has made. An answer is a sign of life, also where the breaker would be open."""
+        self.limiter.remember(call.tokens)
         verdict = VERDICTS[call.outcome]
         if verdict is Verdict.ANSWERED:
             self.breaker.probe()

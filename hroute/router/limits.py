@@ -84,6 +84,11 @@ class Bucket:
         self._fill(now)
         self._level = min(float(self.per_minute), self._level + amount)
 
+    def remember(self, amount: float, now: float) -> None:
+        """What somebody else has taken; a debt of theirs is not ours."""
+        self.give(-amount, now)
+        self._level = max(0.0, self._level)
+
     def _fill(self, now: float) -> None:
         grown = max(0.0, now - self._at) * self.per_minute / 60
         self._level, self._at = min(float(self.per_minute), self._level + grown), now
@@ -192,6 +197,15 @@ class Limiter:
                 else:
                     self._told[one.kind] = _Told(one.remaining, one.limit, now + min(one.seconds, LONGEST))
         self._ring()
+
+    def remember(self, tokens: int) -> None:
+        """A call that somebody else has made, of so many tokens."""
+        with self._lock:
+            now = self.clock.now()
+            if self._requests is not None:
+                self._requests.remember(1, now)
+            if self._tokens is not None:
+                self._tokens.remember(tokens, now)
 
     def adjust(self, limits: Limits) -> None:
         """Go on under other limits, with the calls that are under way."""

@@ -45,4 +45,5 @@ def remind(health: Health, policy: Policy, environ: Mapping[str, str]) -> None:
 
 def _past(call: recent.Called, now: float) -> Past:
     told = " ".join(str(part) for part in (call.status, (call.code or "").replace("_", " ")) if part)
-    return Past(call.provider, _OUTCOMES[call.outcome], max(0.0, now - call.ts / 1000), call.latency_ms / 1000, told)
+    ago, seconds = max(0.0, now - call.ts / 1000), call.latency_ms / 1000
+    return Past(call.provider, _OUTCOMES[call.outcome], ago, seconds, told, call.tokens)

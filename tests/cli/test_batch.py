@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from hroute.ledger import ledger
+from hroute.ledger.records import AttemptRow, RequestRow
 from hroute.providers.sandbox.script import Script
 from hroute.providers.sandbox.server import SandboxServer
 from tests.cli.conftest import POLICY, Cli, environment
@@ -74,6 +76,30 @@ def test_a_program_gets_one_object(cli: Cli, tmp_path: Path) -> None:
     wanted = {"lines": 3, "results": 3, "answered": 3, "failed": 0, "asked": 3, "outcomes": {"ok": 3}, "interrupted": False, "unpriced": 0}  # fmt: skip
     assert {key: found[key] for key in wanted} == wanted
     assert found["cost_usd"] == pytest.approx(sum(row["cost_usd"] for row in results(tmp_path)))
+
+
+def test_it_begins_with_what_the_ledger_remembers_of_the_providers(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its errors breaker is open since a minute ago: nobody knocks there."""
+    monkeypatch.setenv("HROUTE_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("HROUTE_QUEUE", str(tmp_path / "queue"))
+    with SandboxServer(Script.from_data({})) as server:
+        entry = f"{{plugin: ollama, model: m, base_url: '{server.url}/one', local: true, breaker: {{open_for: 5m}}}}"
+        (tmp_path / "online.yaml").write_text(
+            f"providers:\n  one: {entry}\nrouting_rules: []\ndefault: {{route_to: one, fallback: null}}\n"
+        )
+        now = int(time.time() * 1000)
+        book = ledger.at(str(tmp_path / "ledger.db"))
+        for n in range(5):
+            tried = (AttemptRow("one", "m", "server", 5.0, status=503),)
+            book.append(RequestRow(f"r{n}", now - 5_000, "server", tries=tried))
+        book.close()
+        questions(tmp_path, 3)
+        ran = cli("batch", "in.jsonl", "-o", "out.jsonl", "-p", "online.yaml")
+        assert ran.code == 6, ran.err
+        assert server.calls.as_json() == []
+    assert {row["error"]["code"] for row in results(tmp_path)} == {"HR903"}
 
 
 def test_failures_end_with_1_and_with_the_command_that_asks_again(cli: Cli, tmp_path: Path) -> None:

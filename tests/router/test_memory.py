@@ -11,9 +11,11 @@ import pytest
 from hroute.ledger import ledger
 from hroute.ledger.records import AttemptRow, RequestRow
 from hroute.router.health import Health
+from hroute.router.limits import Size
 from hroute.router.memory import past, remind
-from hroute.schema.policy import Breaker, LatencyBreaker
+from hroute.schema.policy import Breaker, LatencyBreaker, Limits
 from hroute.terms.outcome import Outcome
+from hroute.terms.usage import Usage
 from tests.router.stage import policy, provider, rule
 
 WATCHED = Breaker(failures=3, latency=LatencyBreaker(p95=1.0, samples=2))
@@ -78,3 +80,35 @@ def test_without_a_ledger_that_can_be_read_nothing_is_known_and_nothing_is_made(
     remind(health, POLICY, environ)
     assert health.refuses(A) is None
     assert file.exists() == (there == "garbage")
+
+
+def test_what_a_minute_has_left_of_a_limit_is_known_to_the_next_process(tmp_path: Path) -> None:
+    limited = provider("a", limits=Limits(requests_per_minute=10, tokens_per_minute=1_000))
+    written = policy([limited, B], rule(["a", "b"]))
+    calls = [(n + 1.0, call("a", "ok", usage=Usage(input=20, output=5, cache_read=900))) for n in range(9)]
+    health = Health()
+    remind(health, written, wrote(tmp_path, *calls))
+    limiter = health.of(limited).limiter
+    assert limiter.shortage(Size(1)) is None
+    assert limiter.shortage(Size(1_000)).limit == "tokens_per_minute"  # type: ignore[union-attr]
+    limiter.remember(0)
+    limiter.remember(0)
+    assert limiter.shortage(Size(1)).limit == "requests_per_minute"  # type: ignore[union-attr]
+
+
+def test_what_was_taken_beyond_a_limit_is_waited_for_no_longer_than_one_call(tmp_path: Path) -> None:
+    limited = provider("a", limits=Limits(requests_per_minute=60))
+    health = Health()
+    remind(health, policy([limited], rule(["a"])), wrote(tmp_path, *[(1.0, call("a", "ok"))] * 500))
+    short = health.of(limited).limiter.shortage(Size())
+    assert short is None or (short.seconds is not None and short.seconds <= 1.0)
+
+
+def test_a_rehearsal_says_nothing_of_real_providers(tmp_path: Path) -> None:
+    book = ledger.at(str(tmp_path / "ledger.db"))
+    now = int(time.time() * 1000)
+    for n in range(5):
+        tried = (call("a", "server", status=503),)
+        book.append(RequestRow(f"r{n}", now - 5_000, "server", mode="sandbox", tries=tried))
+    book.close()
+    assert past(POLICY, {"HROUTE_LEDGER": str(tmp_path / "ledger.db")}) == []
