@@ -57,7 +57,7 @@ class UnderPolicy:
         return self.new.ways(row, now, self.old, then)
 
     def cost(self, provider: str, row: Row, usage: Usage | None) -> int | None:
-        return self.meter.cost(provider, usage, row.ts)
+        return self.meter.cost(provider, usage, row.ts, row.model)
 
 
 class OnOneProvider:
@@ -70,7 +70,7 @@ class OnOneProvider:
         return frozenset(((self.provider,), decision.chain[:1]) for decision in now.decisions)
 
     def cost(self, provider: str, row: Row, usage: Usage | None) -> int | None:
-        return self.meter.cost(provider, usage, row.ts)
+        return self.meter.cost(provider, usage, row.ts, row.model)
 
 
 class AsLogged:
@@ -89,7 +89,7 @@ class AsLogged:
     def cost(self, provider: str, row: Row, usage: Usage | None) -> int | None:
         if row.cost is not None:
             return row.cost
-        return self.meter.cost(provider, usage, row.ts) if provider in self.models else None
+        return self.meter.cost(provider, usage, row.ts, row.model) if provider in self.models else None
 
     def _served(self, row: Row) -> Chain | None:
         """The providers that the row may mean, None where it says nothing."""

@@ -15,6 +15,7 @@ from hroute.replay.redecide import Redecider, Verdict
 from hroute.replay.result import Constant, Group, Line, Moved, Result, Total, line_of, plain
 from hroute.replay.rows import BadLine, Row
 from hroute.router.decide import destinations
+from hroute.router.pricing import REQUESTED
 from hroute.schema.policy import Policy
 from hroute.terms.signal import ABSENT, SIGNALS, Kind
 
@@ -129,7 +130,7 @@ class _Tally:
         """Count one row; its line for `--each` where that is wanted."""
         verdict = self.redecider.decide(row, all_signals=all_signals)
         tokens = tokens_of(row, verdict, self.out_tokens)
-        costs = {name: self.meter.cost(name, tokens.usage, row.ts) for name in self.constants}
+        costs = {name: self.meter.cost(name, tokens.usage, row.ts, row.model) for name in self.constants}
         cost = self._money(row, verdict, tokens, costs)
         self._facts(row, verdict, tokens)
         self.comparison.add(row, verdict, tokens.usage, cost)
@@ -172,7 +173,7 @@ class _Tally:
     def _cost(self, chain: tuple[str, ...], costs: dict[str, int | None], row: Row, tokens: Tokens) -> int | None:
         if not chain:
             return 0
-        return costs[chain[0]] if chain[0] in costs else self.meter.cost(chain[0], tokens.usage, row.ts)
+        return costs[chain[0]] if chain[0] in costs else self.meter.cost(chain[0], tokens.usage, row.ts, row.model)
 
     def _facts(self, row: Row, verdict: Verdict, tokens: Tokens) -> None:
         self.requests += 1
@@ -231,8 +232,14 @@ class _Tally:
             assumed_output=self.assumed_output,
             estimated_input=self.estimated_input,
             unsized=self.unsized,
-            unpriced=tuple(name for name in self.constants if self.meter.price(name) is None),
+            unpriced=tuple(name for name in self.constants if not self._priced(name)),
         )
+
+    def _priced(self, provider: str) -> bool:
+        """Whether a price is known: of a provider of any model, for the models that the rows asked for."""
+        if self.policy.providers[provider].model == REQUESTED and self.requests:
+            return not self.constants[provider].unknown
+        return self.meter.price(provider) is not None
 
     def _line(self, rule: str | None, route_to: str | None, slot: _Slot) -> Line:
         share = slot.requests / self.requests

@@ -9,7 +9,7 @@ from hroute.errors import UsageError
 from hroute.ledger import prices
 from hroute.replay.redecide import Verdict
 from hroute.replay.rows import Row
-from hroute.router.pricing import by_hour, is_batch, price_of
+from hroute.router.pricing import REQUESTED, by_hour, is_batch, price_of, serving
 from hroute.schema.policy import Policy, Provider
 from hroute.terms.money import Price
 from hroute.terms.usage import Usage
@@ -54,10 +54,13 @@ class Meter:
         self._batch = {name for name, provider in policy.providers.items() if is_batch(provider)}
         self._today = date.today()
         self._at: dict[tuple[str, int, int], Price | None] = {}
+        self._any = {name for name, provider in policy.providers.items() if provider.model == REQUESTED}
+        self._of_model: dict[tuple[str, str], Price | None] = {}
 
-    def cost(self, provider: str, usage: Usage | None, ts: datetime | None) -> int | None:
-        """Nano-dollars, or None where price or size is not known. What is free is free at any size."""
-        price = self._price(provider, ts)
+    def cost(self, provider: str, usage: Usage | None, ts: datetime | None, model: str | None = None) -> int | None:
+        """Nano-dollars, or None where price or size is not known. What is free is free at any size. `model` is the one
+        that the row asked for, which is what a provider of any model serves."""
+        price = self._asked(provider, model) if provider in self._any and model else self._price(provider, ts)
         if price is None:
             return None
         if usage is None:
@@ -67,6 +70,13 @@ class Meter:
     def price(self, provider: str) -> Price | None:
         """The price of a provider, at its dearest hour."""
         return self._prices[provider]
+
+    def _asked(self, provider: str, model: str) -> Price | None:
+        """The price of `model` at a provider of any."""
+        key = (provider, model)
+        if key not in self._of_model:
+            self._of_model[key] = price_of(serving(self.policy.providers[provider], model))
+        return self._of_model[key]
 
     def _price(self, provider: str, ts: datetime | None) -> Price | None:
         if ts is None or provider not in self._hourly:

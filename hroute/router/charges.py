@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from hroute.router.attempts import Attempt
-from hroute.router.pricing import cost_of
+from hroute.router.pricing import cost_of, serving
 from hroute.schema.policy import Provider
 from hroute.terms.outcome import Outcome
 from hroute.terms.usage import Usage
@@ -13,7 +13,7 @@ from hroute.terms.usage import Usage
 
 def charge(provider: Provider, attempt: Attempt, at: datetime) -> int | None:
     """Nano-dollars of a call made at `at`; None where no price is known, or where tokens went that nobody counted."""
-    usage = attempt.usage or Usage()
+    provider, usage = serving(provider, attempt.model), attempt.usage or Usage()
     if usage == Usage():
         if uncounted(attempt):
             return None if cost_of(provider, Usage(1, 1), seconds=1.0, at=at) != 0 else 0

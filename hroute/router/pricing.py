@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 SECONDS_PER_HOUR: Final = 3600
 
+REQUESTED: Final = "requested"
+"""The `model` of a provider that serves whatever model was asked for."""
+
 BATCH_TIERS: Final = ("batch", "flex")
 """Service tiers that vendors bill at their price for batch work."""
 
@@ -27,6 +31,13 @@ def price_of(provider: Provider, *, at: datetime | None = None) -> Price | None:
     """
     found = listed(provider)
     return None if found is None else prices.in_force(found, at)
+
+
+def serving(provider: Provider, model: object) -> Provider:
+    """A provider of any model as the one that it serves with `model`; every other provider as it is."""
+    return (
+        replace(provider, model=model) if provider.model == REQUESTED and isinstance(model, str) and model else provider
+    )
 
 
 def listed(provider: Provider) -> Price | None:
@@ -105,6 +116,7 @@ def bill(policy: Policy, attempts: Iterable[Attempt], *, at: datetime | None = N
     for attempt in attempts:
         if attempt.usage is not None:
             usage += attempt.usage
-            cost = cost_of(policy.providers[attempt.provider], attempt.usage, seconds=attempt.latency_ms / 1000, at=at)
+            served = serving(policy.providers[attempt.provider], attempt.model)
+            cost = cost_of(served, attempt.usage, seconds=attempt.latency_ms / 1000, at=at)
             known, total = known and cost is not None, total + (cost or 0)
     return usage, total if known else None

@@ -21,7 +21,7 @@ from hroute.router.charges import charge
 from hroute.router.decision import Decision
 from hroute.router.observing import refusal
 from hroute.router.plan import Asking, Skipped
-from hroute.router.pricing import cost_of
+from hroute.router.pricing import cost_of, serving
 from hroute.router.shadow import Shadowed
 from hroute.router.signals.extract import VERSIONS, Extraction
 from hroute.router.signals.pii import scanner_for
@@ -154,7 +154,7 @@ def _row(
         ttft_ms=served.first_token_ms if served else None,
         usage=usage,
         cost=_total(tries),
-        would_cost=0 if refused else _would(policy, decision, usage, at) if policy.mode == "observe" else None,
+        would_cost=0 if refused else _would(policy, decision, usage, at, served.model if served else "") if policy.mode == "observe" else None,
         estimated=any(t.estimated for t in tries),
         prices=prices.version(),
         tries=tries,
@@ -170,7 +170,8 @@ def _row(
 def _attempt(policy: Policy, attempt: Attempt, at: datetime, estimate: Estimate) -> AttemptRow:
     provider = policy.providers[attempt.provider]
     cost = charge(provider, attempt, at)
-    guessed = estimate(provider) if cost is None and cost_of(provider, Usage(), seconds=0.0) is not None else None
+    known = cost is None and cost_of(serving(provider, attempt.model), Usage(), seconds=0.0) is not None
+    guessed = estimate(provider) if known else None
     return AttemptRow(
         provider=attempt.provider,
         model=_name(attempt.model),
@@ -206,9 +207,11 @@ def _total(tries: Sequence[AttemptRow]) -> int | None:
     return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-def _would(policy: Policy, decision: Decision, usage: Usage, at: datetime) -> int | None:
-    """What the policy's own choice would have cost, with the tokens that the baseline used."""
-    return None if decision.route_to is None else cost_of(policy.providers[decision.route_to], usage, at=at)
+def _would(policy: Policy, decision: Decision, usage: Usage, at: datetime, model: str) -> int | None:
+    """What the policy's own choice would have cost, with the tokens that the baseline used of `model`."""
+    if decision.route_to is None:
+        return None
+    return cost_of(serving(policy.providers[decision.route_to], model), usage, at=at)
 
 
 def _tainted(extraction: Extraction) -> bool:

@@ -16,7 +16,7 @@ from hroute.router.attempts import Attempt
 from hroute.router.charges import charge
 from hroute.router.forecast import HARDWARE_SECONDS, NO_HISTORY, QUANTILE
 from hroute.router.plan import Asking, Leaving, Skipped, Spent, Why
-from hroute.router.pricing import SECONDS_PER_HOUR, is_batch, price_of
+from hroute.router.pricing import SECONDS_PER_HOUR, is_batch, price_of, serving
 from hroute.router.signals.blocks import blocks
 from hroute.schema.condition import holds
 from hroute.schema.policy import Budget, Policy, Provider, Threshold
@@ -92,6 +92,7 @@ class Spending:
     def estimate(self, provider: Provider) -> int | None:
         """Nano-dollars that a call may cost: what answers usually cost, or with `reserve: ceiling` the most possible.
         None where no price is known."""
+        provider = serving(provider, self._asking.ask("requested_model"))
         if provider.price is None and provider.usd_per_hour is not None:
             seconds = provider.timeout.total if self._ceiling else HARDWARE_SECONDS
             return round(provider.usd_per_hour * seconds / SECONDS_PER_HOUR)
