@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hroute.gateway.doors import COUNT_PATH, DOORS, MESSAGES, Door
+from hroute.terms.signal import SIGNALS
 
 Json = dict[str, Any]
 
@@ -51,6 +52,7 @@ _SUMMARIES: Final[Mapping[str, str]] = {
     "/v1/completions": "OpenAI's older completions: a text is continued, or its middle is filled in",
 }
 _TEXT: Final[Json] = {"type": "string"}
+_TOKEN: Final[Json] = {"type": "integer", "minimum": 0, "maximum": 10**7}
 _ITEMS: Final[Json] = {"type": "array", "items": {"type": "object"}}
 
 
@@ -140,13 +142,18 @@ def _headers() -> Json:
 
 
 def _signal() -> Json:
-    said = "Signals of the request, such as `task_type=classification, batch_size=500`; they stay here."
-    return {"name": "x-hroute-signal", "in": "header", "description": said, "schema": {"type": "string", "maxLength": 2000}}  # fmt: skip
+    said = (
+        "Signals of the request, such as `task_type=classification, batch_size=500` (docs/signals.md); they stay here."
+    )
+    words = {name: SIGNALS[name].values for name in ("task_type", "complexity", "priority", "code_task")}
+    known = [f"{name}=({'|'.join(values)})" for name, values in words.items()]
+    pattern = f"^({'|'.join([*known, 'batch_size=[0-9]{1,6}', 'cost_center=[a-z]{1,20}'])})?$"
+    return {"name": "x-hroute-signal", "in": "header", "description": said, "schema": {"type": "string", "pattern": pattern}}  # fmt: skip
 
 
 def _session() -> Json:
     said = "Which conversation it belongs to; rollouts, taints and held rules keep to it."
-    return {"name": "x-hroute-session", "in": "header", "description": said, "schema": {"type": "string", "maxLength": 200}}  # fmt: skip
+    return {"name": "x-hroute-session", "in": "header", "description": said, "schema": {"type": "string"}}  # fmt: skip
 
 
 def _ref(name: str) -> Json:
@@ -176,13 +183,21 @@ def _bodies() -> Json:
     content = {"anyOf": [_TEXT, _ITEMS]}
     turn: Json = {"type": "object", "required": ["role", "content"], "properties": {"role": {"enum": ["user", "assistant", "system"]}, "content": content}}  # fmt: skip
     said: Json = {"type": "object", "required": ["role"], "properties": {"role": {"enum": ["system", "developer", "user", "assistant", "tool", "function"]}}}  # fmt: skip
-    texts = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}, {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}, "minItems": 1}]}  # fmt: skip
+    speakers = {"enum": ["user", "assistant", "system", "developer"]}
+    spoken: Json = {"required": ["role"], "properties": {"role": speakers}}
+    other: Json = {"required": ["type"], "properties": {"type": {"not": {"const": "message"}}}}
+    entry: Json = {"type": "object", "anyOf": [spoken, other]}
+    texts = {"anyOf": [_TEXT, *(_some(items) for items in (_TEXT, _TOKEN, _some(_TOKEN)))]}
     return {
         "anthropic_request": of(("max_tokens",), messages={"type": "array", "minItems": 1, "items": turn}),
         "openai_chat_request": of(("max_tokens", "max_completion_tokens"), messages={"type": "array", "minItems": 1, "items": said}),
-        "openai_responses_request": of(("max_output_tokens",), input={"anyOf": [_TEXT, {**_ITEMS, "minItems": 1}]}),
+        "openai_responses_request": of(("max_output_tokens",), input={"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": entry}]}),
         "openai_completions_request": of(("max_tokens",), prompt=texts),
     }  # fmt: skip
+
+
+def _some(items: Json) -> Json:
+    return {"type": "array", "items": items, "minItems": 1}
 
 
 def _answers() -> Json:

@@ -92,6 +92,8 @@ def limit(value: Json, key: str) -> int | None:
     found = value.get(key)
     if found is None:
         return None
+    if isinstance(found, float) and found.is_integer():
+        return int(found)
     if isinstance(found, bool) or not isinstance(found, int):
         raise Malformed(f"{key}: a whole number is wanted here")
     return found

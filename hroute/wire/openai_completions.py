@@ -33,6 +33,7 @@ STOP_NAMES: Final = {
     StopReason.REFUSAL: "content_filter",
 }
 _SAME: Final = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
+_LARGEST: Final = 10**7  # no vocabulary is larger
 _MARKS: Final = ("<|fim_prefix|>", "<|fim_begin|>", "<fim_prefix>", "<PRE>", "[PREFIX]", "[SUFFIX]", "<｜fim▁begin｜>")
 """Tokens with which known models are told of a text with a gap; a client that writes them has an editor's cursor."""
 
@@ -133,12 +134,13 @@ def _prompts(raw: object) -> Iterator[Part]:
     if len(said) == len(items):
         yield from map(Text, said)
     elif all(_is_token(item) for item in items) or all(
-        isinstance(item, list) and all(map(_is_token, item)) for item in items
+        isinstance(item, list) and item and all(map(_is_token, item)) for item in items
     ):
         yield Unread("document", "application/x-tokens", name="tokens")
     else:
         raise Malformed("prompt: a text, or a list of them, is wanted here")
 
 
-def _is_token(item: object) -> bool:
-    return isinstance(item, int) and not isinstance(item, bool)
+def _is_token(item: Any) -> bool:
+    number = isinstance(item, (int, float)) and not isinstance(item, bool)
+    return number and 0 <= item <= _LARGEST and item == int(item)
