@@ -24,7 +24,7 @@ Where = Literal["user", "tool", "context", "system"]
 class Block:
     """One text that would be sent: `head`, and the leaves of a JSON `value` below it.
 
-    `schema` is a description of tools or of an answer's form: read for secrets only. `unread` marks a part that no
+    `schema` is a tool or an answer's form: its `value` is read for secrets, and for personal data without numbers. `unread` marks a part that no
     detector can read (its text is its name or address). The leaves are written out only when somebody reads them: a
     conversation brings the same twenty tools with every turn.
     """

@@ -184,12 +184,18 @@ def _unnamed(found: Candidate) -> bool:
     digits = sum(c.isdigit() for c in value)
     if is_hex(value) or named_as_hash(found.before(40)) or found.value[:1] in "/-" or found.after(1) == "(":
         return False
-    if value.startswith(_IDS) or _holds_a_date(value):
+    if value.startswith(_IDS) or _holds_a_date(value) or _is_id(found, value):
         return False
     if any(row in value.lower() for row in ("abcdefgh", "ghjklmn", "0123456789")):  # an alphabet
         return False
     several = digits >= 4 and sum(c.isalpha() for c in value) >= 8
     return several and drawn(value, 24) and entropy(value) >= 3.6
+
+
+def _is_id(found: Candidate, value: str) -> bool:
+    """A UUID behind a word that says of what (`fco_01a1...`), or whatever is called `id`."""
+    name = found.before(24).rstrip("\"' :=").rpartition(" ")[2].strip("\"'{,")
+    return name in ("id", "ids") or name.endswith(("_id", "-id", ".id")) or is_uuid(value[-36:])
 
 
 def _holds_a_date(value: str) -> bool:

@@ -25,6 +25,10 @@ class Scanner(Protocol):
     def scan(self, text: str) -> tuple[Place, ...]: ...
 
 
+WITHOUT_NUMBERS: Final = frozenset(("email", "username"))
+"""What a tool's schema is searched for: below its description stand limits and patterns, and no number is anybody's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A kind of personal data or credential, found from character `start` to `end` (exclusive) of one block; no text."""
@@ -96,7 +100,7 @@ class Taints:
         if self._personal is None:
             sent = self._sent.blocks()
             scanner = self._detectors.pii or scanner_for(self._settings.pii)
-            found = look((block for block in sent if not block.schema), scanner, self._cache)
+            found = look(sent, scanner, self._cache, self._settings.pii.counts)
             hidden = unread(sent) if self._settings.unread_taints else frozenset()
             self._personal = Found(found.findings, found.unsure | hidden)
         return self._personal
@@ -119,15 +123,23 @@ class Taints:
         )
 
 
-def look(blocks: Iterable[Block], scanner: Scanner, cache: BlockCache | None) -> Found:
-    """Runs `scanner` over every block; one that raises makes its block unsure, which counts as found."""
+def look(
+    blocks: Iterable[Block], scanner: Scanner, cache: BlockCache | None, in_tools: frozenset[str] | None = None
+) -> Found:
+    """Runs `scanner` over every block; one that raises makes its block unsure, which counts as found.
+
+    `in_tools`, where given, are the kinds that count in what a tool is said to do; in its schema only WITHOUT_NUMBERS do.
+    """
     findings: list[Finding] = []
     unsure: set[str] = set()
     for block in blocks:
         places = _scan(block, scanner, cache)
         if places is None:
             unsure.add(block.where)
-        else:
+        elif places:
+            if in_tools is not None and block.schema:
+                said = len(block.head)
+                places = tuple(p for p in places if p.kind in (in_tools if p.end <= said else WITHOUT_NUMBERS))
             findings.extend(Finding(*place, block.where) for place in places)
     return Found(tuple(findings), frozenset(unsure))
 

@@ -194,6 +194,26 @@ def test_tool_schemas_are_read_for_secrets_and_not_for_numbers(extract: Extract)
     assert extract(schema("my password is hunter2")).ask("contains_secret") is True
 
 
+def test_what_a_tool_is_said_to_do_is_read_as_any_text_and_its_schema_for_what_has_no_number(extract: Extract) -> None:
+    def tool(description: str, default: str = "") -> Request:
+        return prompt("hi", tools=(Tool("look_up", description, {"properties": {"n": {"default": default}}}),))
+
+    assert extract(tool("Books on card 4111 1111 1111 1111")).ask("pii") == {"payment_card"}
+    assert extract(tool("Writes to a customer", "jane@example.org")).ask("pii") == {"email"}
+    assert extract(tool("Calls https://api.example from 10.1.2.3 since 2024-02-03")).ask("pii") == frozenset()
+
+
+@pytest.mark.parametrize("text", ["Today's date is 2026-11-20.", "<current_date>2026-11-20</current_date>"])
+def test_the_day_that_a_program_tells_a_model_is_no_personal_data(extract: Extract, text: str) -> None:
+    assert extract(text).ask("pii") == frozenset()
+    assert extract("The meeting was on 2026-11-20.").ask("pii") == {"date"}
+
+
+@pytest.mark.parametrize("text", ["id: fco_01a1fa6d-9f0f-74e3-8cd3-5fe62a3bb378", "toolu_01Kx9mQ2vBd7TzR4sWnP8hJc"])
+def test_an_id_that_a_program_draws_is_no_secret(extract: Extract, text: str) -> None:
+    assert extract(text).ask("contains_secret") is False
+
+
 def test_findings_name_kind_and_place_and_never_the_text(extract: Extract) -> None:
     (finding,) = extract(SSN + ", fill the form").findings
     assert (finding.kind, finding.start, finding.end, finding.where) == ("us_ssn", 10, 21, "user")
