@@ -24,6 +24,7 @@ Examples:
   hroute explain -f big.py "Refactor this module"
   hroute explain --signal task_type=code --signal complexity=high
   hroute explain --down anthropic "Why is the sky blue?"
+  hroute explain --id 9F2C41AB       a request of the ledger, under the policy of its day and today's
 """
 
 
@@ -43,10 +44,22 @@ def explain(
     down: Annotated[
         list[str] | None, typer.Option("--down", metavar="NAME", help="A provider or vendor that is down; repeatable.")
     ] = None,
+    id: Annotated[
+        str | None,
+        typer.Option(
+            "--id", metavar="ID", help="A request of the ledger, by any unique end of its id.", show_default=False
+        ),
+    ] = None,
     lazy: Annotated[bool, typer.Option("--lazy", help="Read only what `ask` would read.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every test of every rule, every signal.")] = False,
 ) -> int:
     """Read, decide, show."""
+    if id is not None:
+        if prompt is not None or files or system or session or cost_center or signals or down or lazy:
+            raise UsageError("--id stands alone: what was recorded is explained", help=f"hroute explain --id {id}")
+        from hroute.cli import recalling
+
+        return recalling.run(id, policy, as_json=as_json, verbose=verbose)
     from hroute.cli.render import decision as render
     from hroute.router import experience, explanation
 

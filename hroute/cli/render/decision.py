@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hroute.cli.render import values
@@ -42,12 +42,12 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "score": decision.score,
         "confidence": decision.confidence,
         "policy": decision.policy,
-        "steps": [_step_json(found.policy, step) for step in found.steps],
+        "steps": [step_json(found.policy, step) for step in found.steps],
         "nearest": None
         if near is None
         else {"rule": near.rule, "route_to": near.route_to, "changes": values.plain(near.changes)},
         "cost_usd": _cost_json(found.estimate),
-        "lost_cache": None if found.switch is None else _switch_json(found.switch),
+        "lost_cache": None if found.switch is None else switch_json(found.switch),
         "tries": list(found.tries),
         "skipped": dict(found.skipped),
         "assumed": list(found.assumed),
@@ -83,6 +83,23 @@ def _headline(found: Explanation, colour: bool) -> str:
     )
     name = paint(visible(decision.route_to), "bold", colour)
     return f"{name}  ({provider.plugin} / {visible(provider.model)})        {by_rule(decision.rule)}{variant}"
+
+
+def by_rule_name(rule: Rule) -> str:
+    """`by rule code_generation`, without a place."""
+    return "by default: no rule matches" if rule.name == "default" else f"by rule {visible(rule.name)}"
+
+
+def walked(policy: Policy, steps: Sequence[Step], *, placed: bool, colour: bool) -> list[str]:
+    """Rules in order, up to the one that matched; with their places in the file where it is the one at hand."""
+    names = max((width(visible(step.rule.name)) for step in steps), default=0)
+    lines = []
+    for number, step in enumerate(steps, 1):
+        verdict = paint("YES", "green", colour) if step.match else "no "
+        said = _reason(policy, step.test, ABSENT if step.got is None else step.got, step.match)
+        where = f"    {place(step.rule)}" if placed and step.match else ""
+        lines.append(f"  {number:>2}  {pad(visible(step.rule.name), names)}   {verdict}    {said}{where}".rstrip())
+    return lines or ["      no rule before the default"]
 
 
 def _steps(found: Explanation, verbose: bool, colour: bool) -> list[str]:
@@ -154,15 +171,15 @@ def _facts(found: Explanation, verbose: bool) -> list[str]:
         confidence = "-" if found.decision.confidence is None else f"{found.decision.confidence:.2f}"
         lines.append(f"  score {found.decision.score:.2f}  confidence {confidence}{'      ' + parts if parts else ''}")
     for item in found.findings[:10]:
-        lines.append(_fact("found", f"{item.kind} at characters {item.start}-{item.end} ({item.where})"))
+        lines.append(fact("found", f"{item.kind} at characters {item.start}-{item.end} ({item.where})"))
     if len(found.findings) > 10:
-        lines.append(_fact("", f"and {len(found.findings) - 10} more"))
+        lines.append(fact("", f"and {len(found.findings) - 10} more"))
     if found.assumed:
-        lines.append(_fact("assumed", ", ".join(_assumptions(found)) or "nothing"))
+        lines.append(fact("assumed", ", ".join(_assumptions(found)) or "nothing"))
     if found.nearest is not None:
         changes = " and ".join(_change(found.policy, name, value) for name, value in found.nearest.changes.items())
         lines.append(
-            _fact(
+            fact(
                 "nearest other route",
                 f"{visible(found.nearest.route_to or 'refused')} ({visible(found.nearest.rule)}), if {changes}",
             )
@@ -173,7 +190,7 @@ def _facts(found: Explanation, verbose: bool) -> list[str]:
     if verbose:
         lines += [
             "",
-            *(_fact(feature_name(found.policy, n), visible(values.shown(v))) for n, v in sorted(found.signals.items())),
+            *(fact(feature_name(found.policy, n), visible(values.shown(v))) for n, v in sorted(found.signals.items())),
         ]
     return lines
 
@@ -181,37 +198,37 @@ def _facts(found: Explanation, verbose: bool) -> list[str]:
 def _costs(found: Explanation) -> Iterator[str]:
     """What it will cost, what budgets set aside for it, and what a switch of provider throws away."""
     cost = found.estimate
-    yield _fact("estimate", f"{pad(_price(cost.nano), 8)} {cost.basis}")
+    yield fact("estimate", f"{pad(price(cost.nano), 8)} {cost.basis}")
     if cost.set_aside is not None:
         below = "which 9 in 10 stayed below" if cost.answers else "without a history"
-        yield _fact("budgets set aside", f"{pad(_price(cost.set_aside), 8)} {cost.set_aside_output} out, {below}")
+        yield fact("budgets set aside", f"{pad(price(cost.set_aside), 8)} {cost.set_aside_output} out, {below}")
     if found.switch is not None:
-        yield from _switch(found.switch)
+        yield from switch_lines(found.switch)
 
 
-def _switch(switch: Switch) -> Iterator[str]:
+def switch_lines(switch: Switch) -> Iterator[str]:
     warm = switch.warm
     cached = f"{visible(warm.provider)} cached {warm.tokens:,} tokens of this conversation {warm.seconds:.0f} s ago"
-    yield _fact("lost cache", f"{pad(_price(switch.lost), 8)} {cached}; to make that again")
+    yield fact("lost cache", f"{pad(price(switch.lost), 8)} {cached}; to make that again")
     if switch.saved is None or switch.saved > 0:
         says = "more than that" if switch.pays else "not worth it: the gateway stays"
-        yield _fact("", f"{pad(_price(switch.saved), 8)} saved by the next turn at {visible(switch.to)}, {says}")
+        yield fact("", f"{pad(price(switch.saved), 8)} saved by the next turn at {visible(switch.to)}, {says}")
 
 
 def _chain(found: Explanation) -> Iterator[str]:
     if found.decision.route_to is None:
         return
     for name, reason in found.skipped.items():
-        yield _fact("skipped", f"{visible(name)}: {visible(reason)}")
+        yield fact("skipped", f"{visible(name)}: {visible(reason)}")
     if not found.tries:
-        yield _fact("goes to", "nobody: it would be refused or fail")
+        yield fact("goes to", "nobody: it would be refused or fail")
     elif found.tries[0] != found.decision.route_to:
-        yield _fact("goes to", ", then ".join(map(visible, found.tries)))
+        yield fact("goes to", ", then ".join(map(visible, found.tries)))
     else:
-        yield _fact("if it fails", ", then ".join(map(visible, found.tries[1:])) or "nobody else")
+        yield fact("if it fails", ", then ".join(map(visible, found.tries[1:])) or "nobody else")
 
 
-def _price(nano: int | None) -> str:
+def price(nano: int | None) -> str:
     """Dollars with enough places to see something of a small price."""
     if nano is None or nano == 0 or nano >= 100_000_000:
         return money.show(nano)
@@ -236,7 +253,7 @@ def _change(policy: Policy, feature: str, value: Any) -> str:
     return f"{feature} were {visible(values.shown(value))}"
 
 
-def _fact(label: str, said: str) -> str:
+def fact(label: str, said: str) -> str:
     return f"  {pad(label, _LABEL)} {said}"
 
 
@@ -252,7 +269,7 @@ def _cost_json(cost: Estimate) -> dict[str, Any]:
     }
 
 
-def _switch_json(switch: Switch) -> dict[str, Any]:
+def switch_json(switch: Switch) -> dict[str, Any]:
     return {
         "provider": switch.warm.provider,
         "cached_tokens": switch.warm.tokens,
@@ -270,7 +287,7 @@ def _signals_json(found: Explanation) -> dict[str, Any]:
     return {name: values.plain(known.get(name)) for name in sorted({*asked, *known}) if name != "message"}
 
 
-def _step_json(policy: Policy, step: Step) -> dict[str, Any]:
+def step_json(policy: Policy, step: Step) -> dict[str, Any]:
     test = step.test
     return {
         "rule": step.rule.name,
