@@ -137,8 +137,8 @@ def reporting(path: Path, rows: int) -> None:
         fill(books, rows)
     with books.read() as view:
         sums = view.run("SELECT count(*) FROM rollup")[0][0]
-        figure = whole(lambda: costs.costs(view, "intent", "2026-10-22", "2026-11-20"))
-        found = costs.costs(view, "provider", "2026-10-22", "2026-11-20")
+        figure = whole(lambda: costs.costs(view, "intent", "2026-10-21", "2026-11-20"))
+        found = costs.costs(view, "provider", "2026-10-21", "2026-11-20")
     size = (books.store().size() or 0) / 1e9
     assert found.total.requests == rows + 1
     print(f"  a month of {rows:,} rows, {sums:,} sums, {size:.1f} GB")

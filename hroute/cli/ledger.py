@@ -124,6 +124,14 @@ def instant(written: str | None, zone: str) -> int | None:
         raise UsageError(f"`{written}` is no time", help="--since 24h, --since 30d or --since 2026-11-01") from None
 
 
+def end_of(written: str, zone: str) -> int:
+    """`--until` as milliseconds since 1970: a day with all of it. Raises UsageError."""
+    from hroute.ledger.periods import period
+
+    at = instant(written, zone) or 0
+    return period("day", zone, at).end if written[:1].isdigit() and "-" in written else at
+
+
 def days(zone: str, since: str | None, until: str | None, last: str | None, *, default: str) -> tuple[str, str]:
     """The first and the last day of a report, in the ledger's zone. Raises UsageError where they make no span."""
     from hroute.ledger.periods import day_of, period

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import IO, Annotated, Any, NoReturn
 
 import typer
 
@@ -33,6 +34,9 @@ MostOption = Annotated[int, typer.Option("-n", "--last", min=1, help="How many."
 FilterOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only of this name.", show_default=False)]
 
 _EVERY = 0.5  # seconds between two looks of --follow
+_MOST = 5_000  # requests that one look is shown at most
+_LONGEST = 600_000  # milliseconds that a request may have taken which ends now
+_LATE = 10_000  # milliseconds within which a request that has ended is written
 
 
 def register(app: typer.Typer) -> None:
@@ -67,22 +71,37 @@ def logs(
     place = ledger.place(policy)
     wanted = {"rule": rule, "provider": provider, "outcome": outcome, "cost_center": cost_center}
     where = {name: value for name, value in wanted.items() if value is not None}
-    start, seen = ledger.instant(since, place.zone), set[str]()
+    start, begun = ledger.instant(since, place.zone), int(time.time() * 1000)
+    with ledger.view(place) as view:
+        found = (
+            [] if view is None else report.logs(view, most=last, since=start, where=where, would_refuse=would_refuse)
+        )
+    _print(found, as_json)
+    if follow:
+        _follow(place, where, would_refuse, begun, {row["id"] for row in found}, as_json)
+    elif not found and not as_json:
+        streams.talk(f"nothing recorded yet in {place.where}" if view is None else "no request fits")
+    return exits.DONE
+
+
+def _follow(
+    place: ledger.Place, where: dict[str, str], would_refuse: bool, begun: int, seen: set[str], as_json: bool
+) -> NoReturn:
+    """Show requests as they end, whenever they arrived, until somebody stops it."""
+    from hroute.ledger import report
+
     while True:
         with ledger.view(place) as view:
             found = (
                 []
                 if view is None
-                else report.logs(view, most=last, since=start, where=where, would_refuse=would_refuse)
+                else report.logs(
+                    view, most=_MOST, since=begun - _LONGEST, ended=begun, where=where, would_refuse=would_refuse
+                )
             )
-        fresh = [row for row in found if row["id"] not in seen]
-        _print(fresh, as_json)
-        if not follow:
-            if not found and not as_json:
-                streams.talk(f"nothing recorded yet in {place.where}" if view is None else "no request fits")
-            return exits.DONE
-        seen |= {row["id"] for row in fresh}
-        last = max(last, 500)
+        _print([row for row in found if row["id"] not in seen], as_json)
+        seen |= {row["id"] for row in found}
+        begun = max(begun, int(time.time() * 1000) - _LATE)
         time.sleep(_EVERY)
 
 
@@ -100,13 +119,13 @@ def show(
         row = report.whole(view, name) if view else None
     assert row is not None
     content = {
-        **canonical(row),
+        **canonical({name: value for name, value in row.items() if name != "said"}),
         **{k: row.get(k) for k in ("versions", "around", "follows", "followed_by", "feedback", "said")},
     }
     if as_json:
         streams.emit("logs", content)
         return exits.DONE
-    for line in rows([[name, _shown(value)] for name, value in content.items() if value not in (None, [], {})]):
+    for line in rows([[name, value] for name, values in content.items() for value in _shown(name, values)]):
         streams.line(visible(line))
     return exits.DONE
 
@@ -115,29 +134,50 @@ def export(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; `-` for JSON Lines on standard output.")],
     policy: policies.PolicyOption = None,
     since: ledger.SinceOption = None,
+    until: ledger.UntilOption = None,
+    text: Annotated[
+        bool, typer.Option("--text", help="With prompts and answers, of requests whose text was kept (`log_text`).")
+    ] = False,
+    labels: Annotated[
+        bool,
+        typer.Option(
+            "--labels",
+            help="For `hroute tune`: kept prompts of free answers with a verdict; dear answers are taken for good.",
+        ),
+    ] = False,
 ) -> int:
     """Write the rows, some at a time."""
-    import sys
-
     from hroute.ledger import export as exporting
     from hroute.ledger import report
 
-    ending = os.path.splitext(file)[1].lower()
-    if file != "-" and ending not in (*exporting.WRITERS, ".parquet"):
+    ending = os.path.splitext(file)[1].lower() if file != "-" else ".jsonl"
+    if ending not in (*exporting.WRITERS, ".parquet"):
         raise UsageError(f"`{file}` does not say in which format", help="end the name in .jsonl, .csv or .parquet")
+    if labels and ending != ".jsonl":
+        raise UsageError("labels are written as JSON Lines", help="end the name in .jsonl")
     place = ledger.place(policy)
+    start = ledger.instant(since, place.zone)
+    end = None if until is None else ledger.end_of(until, place.zone)
     with ledger.view(place) as view:
-        pages = iter(()) if view is None else report.pages(view, ledger.instant(since, place.zone))
-        if file == "-":
-            number = exporting.to_jsonl(pages, sys.stdout)
-        elif ending == ".parquet":
+        pages = iter(()) if view is None else report.pages(view, start, end, beside=text or labels)
+        if ending == ".parquet":
             number = exporting.to_parquet(pages, file)
         else:
-            private = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(private, "w", encoding="utf-8", newline="") as out:
-                number = exporting.WRITERS[ending](pages, out)
+            write = exporting.labels if labels else exporting.WRITERS[ending]
+            number = _write(file, lambda out: write(pages, out))
     streams.talk(f"{count(number, 'request', 'requests')} written")
     return exits.DONE
+
+
+def _write(file: str, fill: Callable[[IO[str]], int]) -> int:
+    """Fill a file that only its owner reads, or standard output."""
+    import sys
+
+    if file == "-":
+        return fill(sys.stdout)
+    private = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(private, "w", encoding="utf-8", newline="") as out:
+        return fill(out)
 
 
 def prune(
@@ -201,7 +241,27 @@ def _came_of(row: dict[str, Any]) -> str:
     return said + ("  sandbox" if row["mode"] == "sandbox" else "")
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> list[str]:
+    """A value in lines: attempts one by one, signals by name, what is not there not at all."""
     import json
 
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    if value in (None, "", [], {}):
+        return []
+    if name == "attempts":
+        return [_attempt(one) for one in value]
+    if name == "feedback":
+        return [one["verdict"] + (f": {one['note']}" if one["note"] else "") for one in value]
+    if name == "signals":
+        return [f"{key} = {json.dumps(one, ensure_ascii=False)}" for key, one in value.items()]
+    if isinstance(value, float):
+        return [f"{value:.9f}".rstrip("0").rstrip(".") if name.endswith("_usd") else f"{value:.1f}"]
+    return [json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)]
+
+
+def _attempt(one: dict[str, Any]) -> str:
+    """`ollama / llama3.1:8b: bad_content, 0.4 s, $0.0000`."""
+    status = f" {one['status']}" if one["status"] else ""
+    code = f" {one['code']}" if one["code"] else ""
+    cost = "unknown cost" if one["cost_usd"] is None else f"${one['cost_usd']:.4f}"
+    kind = "" if one["kind"] == "try" else f", as {one['kind']}"
+    return f"{one['provider']} / {one['model']}: {one['outcome']}{status}{code}, {one['latency_ms'] / 1000:.1f} s, {cost}{kind}"

@@ -1,12 +1,17 @@
-"""The ledger as a log that any tool reads: JSON Lines or CSV in the canonical keys, Parquet where pyarrow is installed."""
+"""The ledger as a log that any tool reads: JSON Lines or CSV in the canonical keys, Parquet by pyarrow or duckdb.
+
+Text is in it only where it was kept by consent and is asked for; labels are verdicts beside their prompts.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
+from tempfile import NamedTemporaryFile
 from typing import IO, Any, Final
 
 from hroute.errors import UsageError
@@ -18,6 +23,8 @@ COLUMNS: Final = (
     "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_usd", "would_cost_usd", "estimated",
     "latency_ms", "ttft_ms", "policy", "prices", "tainted", "signals", "attempts",
 )  # fmt: skip
+TEXT: Final = ("system", "messages", "answer", "redacted")
+"""Empty unless text was kept, and asked for."""
 
 
 def canonical(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,6 +66,7 @@ def canonical(row: Mapping[str, Any]) -> dict[str, Any]:
         "tainted": row["tainted"],
         "signals": row["signals"],
         **({} if tries is None else {"attempts": [_attempt(one) for one in tries]}),
+        **_text(row),
     }
 
 
@@ -79,32 +87,87 @@ def to_jsonl(pages: Iterable[list[dict[str, Any]]], out: IO[str]) -> int:
 def to_csv(pages: Iterable[list[dict[str, Any]]], out: IO[str]) -> int:
     """One row a line, signals and attempts as JSON in their cells; gives how many."""
     writer = csv.writer(out)
-    writer.writerow(COLUMNS)
+    writer.writerow((*COLUMNS, *TEXT))
     number = 0
     for row in _rows(pages):
-        writer.writerow([_cell(row.get(name)) for name in COLUMNS])
+        writer.writerow([_cell(row.get(name)) for name in (*COLUMNS, *TEXT)])
         number += 1
     return number
 
 
 def to_parquet(pages: Iterable[list[dict[str, Any]]], path: str) -> int:
-    """A Parquet file, signals and attempts as JSON texts; gives how many rows. Raises UsageError without pyarrow."""
-    try:
-        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError:
-        raise UsageError("Parquet needs the package pyarrow", help="write .jsonl or .csv, or install pyarrow") from None
-    number, writer = 0, None
-    try:
-        for page in pages:
-            rows = [{k: _flat(v) for k, v in canonical(row).items()} for row in page]
-            table = arrow.Table.from_pylist(rows, schema=_schema(arrow))
-            writer = writer or parquet.ParquetWriter(path, table.schema)
-            writer.write_table(table)
-            number += len(rows)
-    finally:
-        if writer is not None:
-            writer.close()
+    """A Parquet file, signals and attempts as JSON texts; gives how many rows. Raises UsageError without pyarrow and
+    duckdb."""
+    rows = ([{k: _flat(v) for k, v in canonical(row).items()} for row in page] for page in pages)
+    for write, package in ((_by_pyarrow, "pyarrow"), (_by_duckdb, "duckdb")):
+        try:
+            import_module(package)
+        except ImportError:
+            continue
+        return write(rows, path)
+    raise UsageError(
+        "Parquet needs the package pyarrow or duckdb",
+        help="write .jsonl or .csv, or from the checkout: uv sync --extra replay",
+    )
+
+
+def labels(pages: Iterable[list[dict[str, Any]]], out: IO[str]) -> int:
+    """A log for `hroute tune`: the prompts of answers that cost nothing and were called good or bad; gives how many.
+
+    Of such a request it is known what the cheap answer was worth. That the dear one would have been good is assumed.
+    """
+    number = 0
+    for row in (row for page in pages for row in page):
+        verdict, prompt = _verdict(row), _prompt(row.get("said"))
+        if verdict is not None and prompt and row["cost"] == 0:
+            out.write(
+                json.dumps({"id": row["id"], "prompt": prompt, "cheap": verdict, "dear": 1}, ensure_ascii=False) + "\n"
+            )
+            number += 1
     return number
+
+
+def _by_pyarrow(pages: Iterable[list[dict[str, Any]]], path: str) -> int:
+    arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    kinds = {float: arrow.float64(), int: arrow.int64(), bool: arrow.bool_(), str: arrow.string()}
+    schema = arrow.schema([(name, kinds[kind]) for name, kind in _kinds().items()])
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    number = 0
+    with parquet.ParquetWriter(path, schema) as writer:
+        for page in pages:
+            writer.write_table(arrow.Table.from_pylist(page, schema=schema))
+            number += len(page)
+    return number
+
+
+def _by_duckdb(pages: Iterable[list[dict[str, Any]]], path: str) -> int:
+    """Through a file of JSON Lines beside it, which duckdb reads by itself: row by row it takes a thousand times longer."""
+    kinds = {float: "DOUBLE", int: "BIGINT", bool: "BOOLEAN", str: "VARCHAR"}
+    columns = ", ".join(f"{name}: '{kinds[kind]}'" for name, kind in _kinds().items())
+    number = 0
+    with NamedTemporaryFile("w", encoding="utf-8", suffix=".jsonl", dir=os.path.dirname(path) or ".") as lines:
+        for page in pages:
+            for row in page:
+                lines.write(json.dumps({name: row.get(name) for name in COLUMNS}, ensure_ascii=False) + "\n")
+            number += len(page)
+        lines.flush()
+        source, target = (name.replace("'", "''") for name in (lines.name, path))
+        with import_module("duckdb").connect() as database:
+            database.execute(
+                f"COPY (SELECT * FROM read_json('{source}', format = 'newline_delimited', columns = {{{columns}}})) "
+                f"TO '{target}' (FORMAT parquet)"
+            )
+    os.chmod(path, 0o600)
+    return number
+
+
+def _text(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The text of a request, where its row was read with it."""
+    said = row.get("said")
+    if not isinstance(said, Mapping):
+        return {}
+    system, messages = _messages(said)
+    return {"system": system or None, "messages": messages, "answer": said["answer"], "redacted": said["redacted"]}
 
 
 def _rows(pages: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -135,14 +198,39 @@ def _cell(value: Any) -> Any:
     return f"'{flat}" if isinstance(flat, str) and flat[:1] in ("=", "+", "-", "@", "\t") else flat
 
 
-def _schema(arrow: Any) -> Any:
-    number, flag = arrow.float64(), arrow.bool_()
-    kinds: dict[str, Any] = dict.fromkeys(("cost_usd", "would_cost_usd", "latency_ms", "ttft_ms"), number)
-    kinds |= {name: arrow.int64() for name in COLUMNS if name.endswith("_tokens")} | {
-        "estimated": flag,
-        "tainted": flag,
+def _kinds() -> dict[str, type]:
+    """What each column of a Parquet file holds."""
+    numbers = ("cost_usd", "would_cost_usd", "latency_ms", "ttft_ms")
+    return {
+        name: float if name in numbers else int if name.endswith("_tokens") else bool if name in _FLAGS else str
+        for name in COLUMNS
     }
-    return arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS])
+
+
+_FLAGS: Final = ("estimated", "tainted")
+
+
+def _verdict(row: Mapping[str, Any]) -> int | None:
+    """1 where everybody who said something called the answer good, 0 where anybody called it bad."""
+    said = [one["verdict"] for one in row.get("feedback") or ()]
+    return None if not said else int("bad" not in said)
+
+
+def _prompt(said: Mapping[str, Any] | None) -> str:
+    """What the user asked last, of the text that was kept."""
+    turns = _messages(said)[1]
+    return next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
+
+
+def _messages(said: Mapping[str, Any] | None) -> tuple[str, list[dict[str, str]]]:
+    """System prompt and turns, as a dry-run reads them."""
+    try:
+        told = json.loads((said or {}).get("prompt") or "{}")
+        return str(told.get("system") or ""), [
+            {"role": m["role"], "content": m["text"]} for m in told.get("messages", ())
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", []
 
 
 Writer = Callable[[Iterable[list[dict[str, Any]]], IO[str]], int]

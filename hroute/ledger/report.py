@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hroute.ledger.journal import ATTEMPT, REQUEST
-from hroute.ledger.store import Transaction
+from hroute.ledger.store import Transaction, chunks, marks
 
 _PAGE: Final = 1_000
 
@@ -19,14 +19,18 @@ def logs(
     since: int | None = None,
     where: Mapping[str, str] | None = None,
     would_refuse: bool = False,
+    ended: int | None = None,
 ) -> list[dict[str, Any]]:
-    """The last `most` requests that arrived at or after `since` (milliseconds), the oldest first, as rows with columns by
-    name. `where` asks for values of columns (rule, provider, outcome ...)."""
+    """The last `most` requests that arrived at or after `since` (milliseconds) and ended at or after `ended`, the oldest
+    first, as rows with columns by name. `where` asks for values of columns (rule, provider, outcome ...)."""
     tests: list[str] = ["state <> 'started'"]
     values: list[Any] = []
     if since is not None:
         tests.append("ts >= ?")
         values.append(since)
+    if ended is not None:
+        tests.append("ts + latency_ms >= ?")
+        values.append(ended)
     for column, value in (where or {}).items():
         if column not in REQUEST:
             raise ValueError(f"{column} is no column of the ledger")
@@ -42,9 +46,10 @@ def logs(
 
 
 def pages(
-    transaction: Transaction, since: int | None = None, until: int | None = None
+    transaction: Transaction, since: int | None = None, until: int | None = None, *, beside: bool = False
 ) -> Iterator[list[dict[str, Any]]]:
-    """Every request that has ended, in the order of arrival, some at a time, each with its attempts under `attempts`."""
+    """Every request that has ended, in the order of arrival, some at a time, each with its attempts under `attempts`;
+    `beside`: also with its text, where that was kept, under `said`, and with verdicts under `feedback`."""
     at, last = since if since is not None else -(2**62), ""
     end = until if until is not None else 2**62
     while True:
@@ -59,6 +64,8 @@ def pages(
         tries = attempts(transaction, [row["id"] for row in rows])
         for row in rows:
             row["attempts"] = tries.get(row["id"], [])
+        if beside:
+            _add_beside(transaction, {row["id"]: row for row in rows})
         yield rows
         at, last = rows[-1]["ts"], rows[-1]["id"]
 
@@ -133,6 +140,18 @@ def last_failures(transaction: Transaction, among: int = 1_000) -> dict[str, dic
         provider: {"outcome": outcome, "status": status, "code": code, "ts": ts}
         for provider, outcome, status, code, ts in found
     }
+
+
+def _add_beside(transaction: Transaction, rows: Mapping[str, dict[str, Any]]) -> None:
+    for some in chunks(list(rows)):
+        for id, redacted, prompt, answer in transaction.run(
+            f"SELECT id, redacted, prompt, answer FROM said WHERE id IN ({marks(some)})", some
+        ):
+            rows[id]["said"] = {"redacted": bool(redacted), "prompt": prompt, "answer": answer}
+        for id, verdict in transaction.run(
+            f"SELECT request, verdict FROM feedback WHERE request IN ({marks(some)})", some
+        ):
+            rows[id].setdefault("feedback", []).append({"verdict": verdict})
 
 
 def _row(values: Sequence[Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,12 +90,29 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(books: Ledger) -> None:
     assert json.loads(found["signals"])["intent"] == ["faq"]
 
 
-def test_parquet_without_its_package_is_said(books: Ledger, tmp_path: Path) -> None:
-    try:
-        import pyarrow  # type: ignore[import-not-found]  # noqa: F401
-    except ImportError:
-        with pytest.raises(UsageError, match="pyarrow"):
-            export.to_parquet([], str(tmp_path / "x.parquet"))
+@pytest.mark.parametrize("package", ["pyarrow", "duckdb"])
+def test_parquet_by_either_package_has_every_row(
+    books: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    pytest.importorskip(package)
+    monkeypatch.setitem(sys.modules, {"pyarrow": "duckdb", "duckdb": "pyarrow"}[package], None)
+    books.append(row("a", cost=1_234))
+    books.append(row("b", cost=None, ts=NOON + 1))
+    assert books.flush()
+    path = tmp_path / "it's.parquet"
+    with books.read() as view:
+        assert export.to_parquet(report.pages(view), str(path)) == 2
+    assert path.read_bytes()[:4] == path.read_bytes()[-4:] == b"PAR1"
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_parquet_without_a_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(UsageError, match="pyarrow or duckdb") as error:
+        export.to_parquet([], str(tmp_path / "x.parquet"))
+    assert "--extra replay" in (error.value.help or "")
+    assert not (tmp_path / "x.parquet").exists()
 
 
 def test_old_rows_go_and_their_sums_stay(books: Ledger) -> None:
