@@ -30,6 +30,7 @@ from hroute.gateway.refusals import FINAL, Refusal, refusal_of
 from hroute.gateway.responder import Receive, Responder, Scope, Send
 from hroute.gateway.tally import Tally
 from hroute.gateway.upstream import Upstream
+from hroute.ledger.writer import State
 from hroute.providers import registry
 from hroute.providers.forward import Forwarder
 from hroute.providers.protocol import Capabilities, ProviderError
@@ -69,6 +70,9 @@ class Gateway:
     metrics: Metrics = field(default_factory=Metrics)
     trouble: str = ""
     """What is wrong with the policy's file, while the last good one serves."""
+
+    def __post_init__(self) -> None:
+        self.metrics.ledger(self._writing)
 
     @property
     def observing(self) -> bool:
@@ -112,9 +116,22 @@ class Gateway:
             await responder.whole(200, headers_back, written({"input_tokens": tokens}))
 
     def readiness(self) -> dict[str, Any]:
-        """Whether requests can be served, and by which policy. A policy that cannot be loaded does not stop the last one."""
-        policy = self.engine.policy
-        return {"ready": True, "policy": policy.hash, "mode": policy.mode, "trouble": self.trouble or None}
+        """Whether requests can be served, and by which policy. A policy that cannot be loaded does not stop the last one,
+        nor does a ledger that cannot be written."""
+        policy, writing = self.engine.policy, self._writing()
+        troubled = writing is not None and writing.trouble is not None
+        return {
+            "ready": True,
+            "policy": policy.hash,
+            "mode": policy.mode,
+            "trouble": self.trouble or None,
+            "ledger": None if writing is None or not troubled else writing.message,
+        }
+
+    def _writing(self) -> State | None:
+        """How writing into the ledger goes; None where none is kept."""
+        books = self.engine.books
+        return None if books is None else books.ledger.state()
 
     def swap(self, engine: Engine) -> None:
         """Serve by `engine` from now on; requests under way keep the one that they began with."""

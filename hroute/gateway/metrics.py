@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
+from hroute.ledger.writer import State
 from hroute.router.answer import Answer
 from hroute.router.attempts import Attempt
 from hroute.router.engine import Run
@@ -59,6 +61,17 @@ class Metrics:
         if result:
             self._child(self._reloads, (result,)).inc()
 
+    def ledger(self, state: Callable[[], State | None]) -> None:
+        """Show how writing into the ledger goes, asked whenever the page is."""
+        shown: tuple[tuple[str, str, Callable[[State], float]], ...] = (
+            ("hroute_ledger_trouble", "Whether the ledger cannot be written", lambda s: s.trouble is not None),
+            ("hroute_ledger_waiting", "Entries that wait in memory to be written", lambda s: s.waiting),
+            ("hroute_ledger_lost", "Entries that will never be written", lambda s: s.lost),
+        )
+        for name, says, value in shown:
+            gauge = Gauge(name, says, registry=self.registry)
+            gauge.set_function(partial(_of_ledger, state, value))
+
     def page(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self.registry)
@@ -71,6 +84,11 @@ class Metrics:
             for kind, count in attempt.usage.as_json().items():
                 if count:
                     self._child(self._tokens, (attempt.provider, kind)).inc(count)
+
+
+def _of_ledger(state: Callable[[], State | None], value: Callable[[State], float]) -> float:
+    found = state()
+    return 0.0 if found is None else float(value(found))
 
 
 def _labelled(metric: Any, values: tuple[str, ...]) -> Any:
