@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any, Final
 
 from hroute.errors import HrouteError
-from hroute.gateway import access
+from hroute.gateway import access, counting
 from hroute.gateway.access import Gone, Rejected
 from hroute.gateway.asked import Asked, headers_of, read
 from hroute.gateway.clients import Client, Clients, Rates, allowed, given_by, without_key
@@ -39,8 +39,6 @@ from hroute.router.answer import Answer
 from hroute.router.attempts import Call
 from hroute.router.engine import Engine, Run
 from hroute.router.plan import Gate
-from hroute.router.signals import tokens as estimates
-from hroute.router.signals.extract import Extraction
 from hroute.terms.outcome import Outcome
 from hroute.wire.errors import Dialect
 from hroute.wire.fields import Malformed
@@ -105,15 +103,31 @@ class Gateway:
             await self._relay(by, responder)
 
     async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The tokens of a request, estimated here; nothing is sent."""
+        """The tokens of a request, estimated here; or by the vendor who would serve it, where the policy lets it count."""
         responder = Responder(send)
         async with self.telling(responder, MESSAGES.dialect):
-            headers, _ = self.admit(scope)
+            headers, client = self.admit(scope)
             access.check_media(headers)
-            asked = await self._read(MESSAGES, await access.body_of(receive, headers), headers, "")
-            tokens = Extraction(self.engine.policy, asked.request, asked.given).ask("prompt_tokens")
-            headers_back = (("content-type", "application/json"), ("x-hroute-estimated", estimates.VERSION))
-            await responder.whole(200, headers_back, written({"input_tokens": tokens}))
+            raw, query = await access.body_of(receive, headers), scope["query_string"].decode("latin-1")
+            asked = _of_client(await self._read(MESSAGES, raw, headers, query), client)
+            found = await self._counted(asked, client)
+            said = "x-hroute-estimated" if found.estimated else "x-hroute-counted-by"
+            headers_back = (("content-type", "application/json"), (said, found.by))
+            await responder.whole(200, headers_back, written({"input_tokens": found.tokens}))
+
+    async def _counted(self, asked: Asked, client: Client | None) -> counting.Counted:
+        engine = self.engine
+        if not counting.by_vendor(engine):
+            return counting.estimated(engine, asked)
+        return await counting.counted(
+            engine,
+            asked,
+            self.forwarder,
+            self.instance,
+            gates=self._gates(asked, client),
+            steer=hinted(engine.policy, asked.model) or self.loops.staying(engine, asked),
+            standing=lambda call: self._standing(asked, call),
+        )
 
     def readiness(self) -> dict[str, Any]:
         """Whether requests can be served, and by which policy. A policy that cannot be loaded does not stop the last one,

@@ -121,6 +121,9 @@ def planted(whole: dict[str, Any], path: tuple[Any, ...], value: Any) -> Iterato
             body = copy.deepcopy(whole)
             at(body, path)[value] = None
             yield body
+            body = copy.deepcopy(whole)
+            at(body, path)[value] = random.Random(str(path)).choice([{"a": 1}, {}, [], [{"b": 2}]])
+            yield body
     elif isinstance(node, list):
         node.append(value)
         yield body
@@ -144,7 +147,7 @@ def test_a_body_of_every_known_field_is_clean(policy: Policy, path: str) -> None
     assert extraction.ask("contains_secret") is False
 
 
-VALUES = [CARD, f"x\n{CARD}", 4111111111111111, {"a": [{"b": CARD}]}, [CARD], [[f"a {CARD}"]]]
+VALUES = [CARD, f"x\n{CARD}", 4111111111111111, {"a": [{"b": CARD}]}, {CARD: {"a": 1}}, [CARD], [[f"a {CARD}"]]]
 
 
 def of_a_tool(place: tuple[Any, ...]) -> bool:

@@ -134,12 +134,19 @@ def leaves(value: object) -> str:
         elif isinstance(node, (str, int, float)):  # before the abstract classes, which take long to say no
             lines.append(f"{key}: {node}" if key else str(node))
         elif isinstance(node, Mapping):
+            lines += [key] if _says_something(key) else []
             stack.extend((str(name), item) for name, item in reversed(list(node.items())))
         elif isinstance(node, Sequence) and not isinstance(node, bytes):
+            lines += [key] if not node and _says_something(key) else []
             stack.extend((key, item) for item in reversed(node))
         else:
             lines.append(f"{key}: {node}" if key else str(node))
     return "\n".join(lines)
+
+
+def _says_something(key: str) -> bool:
+    """Whether the name of an object is more than a word of a program: somebody's number or address may stand there."""
+    return len(key) > 20 or not (key == "" or key.isidentifier())
 
 
 @dataclass(frozen=True, slots=True)
