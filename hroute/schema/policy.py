@@ -232,25 +232,54 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Scorer:
+    """A score that was learned (`hroute train`): `intercept` plus the weight of each feature times its strength, 0 to 1.
+
+    `skill`, 0 to 1, says how much better than chance it ordered requests of sources that it had not seen.
+    """
+
+    intercept: float
+    weights: Mapping[str, float]
+    skill: float
+
+
+@dataclass(frozen=True, slots=True)
 class Scoring:
-    """Weights and cuts of the heuristic score; `miss_cost` absent keeps the article's cuts (SEMANTICS 4.10)."""
+    """Weights and cuts of the heuristic score; `miss_cost` absent keeps the article's cuts (SEMANTICS 4.10).
+
+    With a `scorer` the score is its, and `weights` mean nothing.
+    """
 
     miss_cost: float | None = None
     low: float = 0.35
     high: float = 0.7
     confidence: float = 0.6
     weights: Mapping[str, float] = field(default_factory=empty)
+    scorer: Scorer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PresidioSettings:
+    """Microsoft Presidio beside the built-in detectors: a spaCy `model` (an installed pipeline or a folder; `blank` for
+    none), the `entities` that it looks for, the least `score` that counts, and the seconds that a request may take."""
+
+    model: str = "en_core_web_sm"
+    language: str = "en"
+    entities: Names = ("PERSON", "LOCATION")
+    score: float = 0.5
+    timeout: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class PiiSettings:
     """`kinds` are looked for, `counts` make `contains_pii` true, `allow` names values that are nothing,
-    `custom` maps a kind of the policy's own to an RE2 pattern."""
+    `custom` maps a kind of the policy's own to an RE2 pattern, `presidio` is asked, too, where it is given."""
 
     kinds: frozenset[str]
     counts: frozenset[str]
     allow: Names = ()
     custom: Mapping[str, str] = field(default_factory=empty)
+    presidio: PresidioSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

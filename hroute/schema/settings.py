@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, cast
 
-from hroute.schema import providers, text_tests
+from hroute.schema import learned, providers, text_tests
 from hroute.schema.codes import finding
 from hroute.schema.draft import Draft
-from hroute.schema.policy import Intent, PiiSettings, Scoring, SignalSettings
+from hroute.schema.policy import Intent, PiiSettings, PresidioSettings, Scoring, SignalSettings
 from hroute.schema.quantities import duration, show_duration
 from hroute.schema.source import Path
 from hroute.schema.wants import did_you_mean
@@ -69,14 +69,16 @@ def read_scoring(draft: Draft) -> Scoring:
             help="up to `low` is low complexity, above `high` is high",
         )
     weights = {key: draft.typed((*path, "weights", key), float, 0.0) for key in draft.mapping((*path, "weights"))}
-    return Scoring(miss_cost, low, high, confidence, weights)
+    return Scoring(miss_cost, low, high, confidence, weights, learned.read(draft, (*path, "scorer")))
 
 
 def plain_scoring(scoring: Scoring) -> dict[str, Any]:
     """The scoring as it would stand in a policy."""
     written: dict[str, Any] = {} if scoring.miss_cost is None else {"miss_cost": scoring.miss_cost}
     written |= {"low": scoring.low, "high": scoring.high, "confidence": scoring.confidence}
-    return {**written, "weights": dict(scoring.weights)} if scoring.weights else written
+    if scoring.weights:
+        written["weights"] = dict(scoring.weights)
+    return {**written, "scorer": learned.plain(scoring.scorer)} if scoring.scorer is not None else written
 
 
 def read_signals(draft: Draft) -> SignalSettings:
@@ -94,7 +96,13 @@ def read_signals(draft: Draft) -> SignalSettings:
         else frozenset((*PERSONAL_KINDS, *custom)) & kinds
     )
     return SignalSettings(
-        PiiSettings(kinds | {UNSPECIFIED}, counts | {UNSPECIFIED}, draft.texts((*pii, "allow")), custom),
+        PiiSettings(
+            kinds | {UNSPECIFIED},
+            counts | {UNSPECIFIED},
+            draft.texts((*pii, "allow")),
+            custom,
+            _presidio(draft, (*pii, "presidio")),
+        ),
         trust_caller=draft.typed((*trusted, "trust_caller"), bool, False),
         unread_taints=draft.typed((*trusted, "unread"), bool, True),
     )
@@ -107,6 +115,14 @@ def plain_signals(signals: SignalSettings) -> dict[str, Any]:
         pii["allow"] = list(signals.pii.allow)
     if signals.pii.custom:
         pii["custom"] = dict(signals.pii.custom)
+    if (asked := signals.pii.presidio) is not None:
+        pii["presidio"] = {
+            "model": asked.model,
+            "language": asked.language,
+            "entities": list(asked.entities),
+            "score": asked.score,
+            "timeout": show_duration(asked.timeout),
+        }
     return {"pii": pii, "contains_pii": {"trust_caller": signals.trust_caller, "unread": signals.unread_taints}}
 
 
@@ -182,6 +198,25 @@ def _kinds(draft: Draft, path: Path, known: tuple[str, ...]) -> frozenset[str]:
                 help=did_you_mean(kind, known, "one of " + ", ".join(known)),
             )
     return frozenset(kinds)
+
+
+def _presidio(draft: Draft, path: Path) -> PresidioSettings | None:
+    """`true`, or a mapping that says more; null and `false` mean none."""
+    value = draft.get(path)
+    default = PresidioSettings()
+    if value is None or value is False:
+        return None
+    if value is True:
+        return default
+    draft.mapping(path)
+    entities = draft.texts((*path, "entities")) if draft.has((*path, "entities")) else default.entities
+    return PresidioSettings(
+        draft.typed((*path, "model"), str, default.model),
+        draft.typed((*path, "language"), str, default.language),
+        tuple(entity.upper() for entity in entities),
+        _fraction(draft, (*path, "score"), default.score),
+        draft.measure((*path, "timeout"), duration, default.timeout),
+    )
 
 
 def _custom(draft: Draft, path: Path) -> dict[str, str]:
