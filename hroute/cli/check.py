@@ -120,8 +120,9 @@ def judge(path: str, *, online: bool = False) -> Verdict:
         tests = None if blocked or checked.policy is None else _tests(path, checked.policy)
     except PolicyError as broken:
         findings += broken.diagnostics
+    seconds = time.perf_counter() - start
     asked = None if blocked or checked.policy is None or not online else _online(checked.policy)
-    return Verdict(path, checked, findings, len(checked.kept), tests, time.perf_counter() - start, asked)
+    return Verdict(path, checked, findings, len(checked.kept), tests, seconds, asked)
 
 
 def _online(policy: Policy) -> tuple[Probed, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -135,35 +135,3 @@ DOORS: Final = (
         media="application/x-ndjson",
     ),
 )
-
-
-def listing(path: str, models: Sequence[str]) -> dict[str, Any] | None:
-    """The pages that only list something, or None where `path` is none of them."""
-    if path in ("/", "/_sandbox"):
-        return {"sandbox": "hroute", "models": list(models)}
-    if path.endswith("/models"):
-        rows = [{"id": m, "object": "model", "type": "model", "display_name": m, "created": CREATED, "created_at": _CREATED_TEXT, "owned_by": "sandbox"} for m in models]  # fmt: skip
-        return {"object": "list", "data": rows, "has_more": False, "first_id": models[0] if models else None, "last_id": models[-1] if models else None}  # fmt: skip
-    if path.endswith("/api/version"):
-        return {"version": "0.12.0"}
-    if path.endswith(("/api/tags", "/api/ps")):
-        return {"models": [_ollama_row(m) for m in models]}
-    if path.endswith("/api/show"):
-        details = {"format": "gguf", "family": "sandbox", "parameter_size": "0B", "quantization_level": "none"}
-        info = {"general.architecture": "sandbox", "sandbox.context_length": 32768}
-        return {"details": details, "model_info": info, "capabilities": ["completion", "tools", "thinking"], "modified_at": _CREATED_TEXT}  # fmt: skip
-    return None
-
-
-def _ollama_row(model: str) -> dict[str, Any]:
-    return {
-        "name": model,
-        "model": model,
-        "modified_at": _CREATED_TEXT,
-        "expires_at": "2100-01-01T00:00:00Z",
-        "size": 0,
-        "size_vram": 0,
-        "context_length": 4096,
-        "digest": "0" * 64,
-        "details": {"format": "gguf", "family": "sandbox", "parameter_size": "0B", "quantization_level": "none"},
-    }

@@ -217,6 +217,13 @@ def fits(scope: Scope, met: _Met) -> bool:
     )
 
 
+def fits_page(scope: Scope, provider: str, model: str) -> bool:
+    """Whether `scope` means every call of a provider, or of a model there."""
+    whole = scope == Scope(scope.providers, scope.models)
+    named = not scope.models or (bool(model) and any(_glob(name, model) for name in scope.models))
+    return whole and named and (not scope.providers or any(_glob(name, provider) for name in scope.providers))
+
+
 def _glob(pattern: str, name: str) -> bool:
     if "*" not in pattern:
         return pattern == name

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from hroute.errors import UsageError
-from hroute.providers.sandbox.script import STATUS, Answer, Fault, FaultKind, Scope, Script
+from hroute.providers.sandbox.script import STATUS, Answer, Fault, FaultKind, Loaded, Scope, Script
 
 if TYPE_CHECKING:
     from hroute.terms.pattern import TextMatcher
@@ -36,12 +36,13 @@ def read_script(data: Mapping[str, Any] | None) -> Script:
     """`data` as a Script; None and an empty mapping give the default one. Raises UsageError."""
     if data is None:
         return Script()
-    top = _mapping(data, "script", ("answers", "faults", "models", "seed"))
+    top = _mapping(data, "script", ("answers", "faults", "models", "loaded", "seed"))
     return Script(
         answers=tuple(_answer(item, f"answers[{n}]") for n, item in enumerate(_list(top.get("answers"), "answers"))),
         faults=read_faults(top.get("faults")),
         models=tuple(_string(m, f"models[{n}]") for n, m in enumerate(_list(top.get("models", ["sandbox"]), "models"))),
         seed=_count(top.get("seed", 0), "seed"),
+        loaded=_loaded(top["loaded"]) if "loaded" in top else None,
     )
 
 
@@ -49,6 +50,16 @@ def read_faults(data: object) -> tuple[Fault, ...]:
     """A list of faults (or one) as a script writes them. Raises UsageError."""
     items = [data] if isinstance(data, Mapping) else _list(data, "faults")
     return tuple(_fault(item, f"faults[{n}]") for n, item in enumerate(items))
+
+
+def _loaded(data: object) -> tuple[Loaded, ...]:
+    found = []
+    for n, raw in enumerate(_list(data, "loaded")):
+        where = f"loaded[{n}]"
+        item = _mapping(raw, where, ("model", "context", "size", "vram"))
+        numbers = {key: _count(item[key], f"{where}.{key}") for key in ("context", "size", "vram") if key in item}
+        found.append(Loaded(_string(item.get("model"), f"{where}.model"), **numbers))
+    return tuple(found)
 
 
 def seconds(raw: object, where: str) -> float:

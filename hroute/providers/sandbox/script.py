@@ -11,7 +11,8 @@ The mapping is what a YAML or JSON file holds::
       - {kind: rate_limit, retry_after: 2s, model: "gpt-*", every: 4}
       - {kind: error, status: 400, code: context_length_exceeded, text: "too many tokens", headers: {x-request-id: "7"}}
       - {kind: latency, median: 800ms, p95: 4s, provider: ollama}
-    models: [llama3.1:8b]                              # what the HTTP sandbox lists
+    models: [llama3.1:8b]                              # what the HTTP sandbox lists; without it, it takes any name
+    loaded: [{model: llama3.1:8b, context: 8192, size: 6700000000, vram: 5000000000}]    # what Ollama has in memory
 
 Nothing here has state; `hroute.providers.sandbox.play` counts the calls.
 """
@@ -127,13 +128,34 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in the memory of a server: its window in tokens, its size and what of that lies in VRAM in bytes."""
+
+    model: str
+    context: int = 4096
+    size: int = 0
+    vram: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
-    """Answers and faults. `seed` decides every probability and every latency."""
+    """Answers and faults. `seed` decides every probability and every latency. `loaded` are the models in memory; None:
+    all that are listed."""
 
     answers: tuple[Answer, ...] = ()
     faults: tuple[Fault, ...] = ()
     models: tuple[str, ...] = field(default=("sandbox",))
     seed: int = 0
+    loaded: tuple[Loaded, ...] | None = None
+
+    @property
+    def lists(self) -> bool:
+        """Whether the script says which models there are."""
+        return self.models != ("sandbox",)
+
+    @property
+    def in_memory(self) -> tuple[Loaded, ...]:
+        return tuple(map(Loaded, self.models)) if self.loaded is None else self.loaded
 
     @staticmethod
     def from_data(data: Mapping[str, Any] | None) -> Script:

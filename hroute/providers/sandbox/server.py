@@ -15,10 +15,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from hroute.errors import UsageError
-from hroute.providers.sandbox import control
-from hroute.providers.sandbox.doors import DOORS, Door, listing
+from hroute.providers.sandbox import control, pages
+from hroute.providers.sandbox.doors import DOORS, Door
 from hroute.providers.sandbox.play import Cut, Pause, Play, Rejection, Scene
-from hroute.providers.sandbox.script import Script
+from hroute.providers.sandbox.script import STATUS, FaultKind, Script
 from hroute.terms.message import Request
 from hroute.wire.errors import error_body
 from hroute.wire.fields import Malformed, dumps, loads, mapping, word
@@ -120,8 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/_sandbox/faults":
             self._answer(200, {"faults": [str(fault.kind) for fault in sandbox.play.faults]})
         else:
-            found = listing(path, sandbox.play.script.models)
-            self._answer(*((200, found) if found is not None else (404, _no_such(path))))
+            self._page(path)
 
     def do_DELETE(self) -> None:
         self._answer(405, _no_such(self.path))
@@ -136,8 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         door, provider = _door(path)
         if door is None:
-            found = listing(path, self.server.sandbox.play.script.models)
-            self._answer(*((200, found) if found is not None else (404, _no_such(path))))
+            self._answer(*(pages.page(path, self.server.sandbox.play.script, _named(body)) or (404, _no_such(path))))
             return
         try:
             raw = mapping(loads(body), "body")
@@ -149,6 +147,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400, error_body(door.dialect, 400, "", str(error)))
             return
         self._play(door, provider, model, request, raw)
+
+    def _page(self, path: str) -> None:
+        """A page that lists something, unless a fault strikes it."""
+        play = self.server.sandbox.play
+        fault = pages.fault_of(path, play.faults)
+        if fault is not None and fault.kind is FaultKind.DOWN:
+            self._tear()
+        elif fault is not None and fault.kind is not FaultKind.SLOW:
+            status = fault.status or STATUS[fault.kind]
+            self._answer(status, error_body(pages.dialect_of(path), status, fault.code, fault.text or str(fault.kind)))
+        elif fault is None or self._wait(fault.seconds):
+            self._answer(*(pages.page(path, play.script) or (404, _no_such(path))))
 
     def _play(self, door: Door, provider: str, model: str, request: Request, raw: Mapping[str, Any]) -> None:
         sandbox = self.server.sandbox
@@ -284,6 +294,14 @@ def _door(path: str) -> tuple[Door | None, str]:
             named = path.removesuffix(door.path).removesuffix("/v1").strip("/")
             return door, named or door.provider
     return None, ""
+
+
+def _named(body: bytes) -> str:
+    """The model that a page is asked about."""
+    try:
+        return word(mapping(loads(body), "body"), "model")
+    except Malformed:
+        return ""
 
 
 def _no_such(path: str) -> dict[str, Any]:
