@@ -18,6 +18,7 @@ from hroute.providers.protocol import Target
 from hroute.providers.wires import Wire, fitting
 from hroute.router.attempts import Call
 from hroute.terms.message import Request
+from hroute.wire import anthropic_models
 from hroute.wire.errors import Dialect
 from hroute.wire.fields import Json, Malformed, dumps, loads
 
@@ -137,10 +138,13 @@ def _changes(asked: Asked, call: Call, wire: Wire, standing: Standing) -> Iterat
         yield from ((key, limit) for key in _LIMITS[asked.door.dialect] if key in body)
     own = {**call.target.params, **{k: v for k, v in request.params.items() if k not in asked.request.params}}
     if own:
-        made, _ = fitting(wire, replace(call.target, params={}), Request((), params=own))
+        made, _ = fitting(wire, replace(call.target, params={}), Request((), tools=request.tools, params=own))
         fields = wire.emit(call.target, made)
         left_alone = ("model", "messages", "input", "prompt", "stream", "store", *_LIMITS[asked.door.dialect])
         yield from ((key, value) for key, value in fields.items() if key not in body and key not in left_alone)
+    if wire.dialect == "anthropic" and call.target.model != asked.model:
+        fit = anthropic_models.fitted(body, call.target.model)
+        yield from ((key, _GONE if value is None else value) for key, value in fit.items())
     if not standing.sealed:
         yield from _unsealed(body)
 
@@ -173,7 +177,7 @@ def _translated(asked: Asked, call: Call, wire: Wire) -> tuple[bytes, tuple[str,
     request = replace(call.request, stream=call.stream)
     foreign = tuple(name for name in asked.request.params if name in _VENDORS and name not in call.target.params)
     params = {name: value for name, value in request.params.items() if name not in foreign}
-    fitted, dropped = fitting(wire, call.target, replace(request, params=params))
+    fitted, dropped = fitting(wire, call.target, replace(request, params=params), asked.request.params.keys())
     hosted = tuple(f"tools.{name}" for name in request.params.get(HOSTED, ()))
     missing = [name for name in dropped if name not in asked.door.partly and name not in OURS]
     return written(wire.emit(call.target, fitted)), (*foreign, *missing, *asked.beyond, *hosted)
