@@ -15,8 +15,8 @@ from hroute.wire.fields import Json, inner
 _EARLIER: Final = re.compile(
     r"claude-(?:[123]|instant|(?:opus|sonnet|haiku)-(?:3|4(?:-[015])?(?:$|[-@]\d{8}|-latest)))"
 )
-_BUDGETED: Final = re.compile(r"claude-(?:opus|sonnet)-4-6(?:$|[-@])")
-"""Models that take a budget and adaptive thinking both."""
+_LATER: Final = re.compile(r"claude-[a-z]+-(?:4-[7-9]|[5-9])(?:$|[-@.])")
+"""Between the two lie those that take both; of a model of neither sort nothing is known."""
 _SAMPLING: Final = ("temperature", "top_p", "top_k")
 _CLEARS: Final = "clear_thinking"
 """Edits of the context whose names begin so want thinking switched on."""
@@ -26,7 +26,7 @@ def fitted(body: Json, model: str) -> dict[str, Any]:
     """The keys of a Messages body that have to be different for `model`, with their values; None is a key to leave out."""
     if _EARLIER.match(model):
         return _for_earlier(body)
-    if not _BUDGETED.match(model) and model.startswith("claude-"):
+    if _LATER.match(model):
         return _for_later(body)
     return {}
 

@@ -54,7 +54,7 @@ def test_a_session_is_told_by_a_gateway_that_only_observes() -> None:
     with before_sandbox({"answers": [{"text": "Hello."}]}, observe=True) as (house, _):
         house.post("/v1/messages", message(), x_claude_code_session_id=SESSION)
         found = house.get(f"/sessions/{SESSION}").json()
-    assert (found["mode"], sum(found["turns"].values()), found["saved_usd"]) == ("observe", 1, None)
+    assert (found["mode"], sum(found["turns"].values()), found["saved_usd"]) == ("observe", 1, 0.0)
 
 
 def test_what_a_local_answer_saved_is_told_at_the_price_of_the_model_asked_for() -> None:

@@ -32,7 +32,9 @@ def test_later_models_are_asked_without_a_budget_and_without_sampling(model: str
     assert fitted(ADAPTIVE, model) == {}
 
 
-@pytest.mark.parametrize("model", ["claude-opus-4-6", "claude-sonnet-4-6-20260101", "llama3.1:8b", "claude_sonnet", "claude-x", ""])
+@pytest.mark.parametrize(
+    "model", ["claude-opus-4-6", "claude-sonnet-4-6-20260101", "llama3.1:8b", "claude_sonnet", "claude-x", ""]
+)
 def test_what_takes_both_and_what_is_not_known_is_left_alone(model: str) -> None:
     assert fitted(ADAPTIVE, model) == {}
     assert fitted(BUDGET, model) == {}
