@@ -7,15 +7,18 @@ make of them, and says so; without a ledger nothing is known.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hroute.cli import exits, policies, streams
+from hroute.cli.render import balance as render_balance
 from hroute.cli.render import online as render
 from hroute.cli.render.table import rows
 from hroute.cli.render.text import visible
+from hroute.router import balance
 from hroute.terms import locality, money, secret
 
 if TYPE_CHECKING:
@@ -52,9 +55,10 @@ def status(
     asked = _asked(loaded) if online else []
     for facts, one in zip(found, asked, strict=False):
         facts["online"] = one.as_json()
+    standing = balance.standing(loaded, os.environ, int(time.time() * 1000))
     if as_json:
         for facts in found:
-            streams.emit("status", facts)
+            streams.emit("status", facts | _money(facts["provider"], loaded, standing))
         return exits.DONE
     table = [
         ["provider", "model", "key", "local", "errors breaker", "latency breaker (p95)", "last error", "in", "out"]
@@ -62,12 +66,23 @@ def status(
     table += [_row(facts) for facts in found]
     for line in rows(table, right=(7, 8)):
         streams.line(line)
+    for line in render_balance.lines(standing):
+        streams.line(line)
     if online:
         for line in ("", "online", *render.lines(asked)):
             streams.line(line)
     streams.talk(_SEEN if known else _UNSEEN)
     streams.talk(f"{loaded.path}, policy {loaded.hash[:7]}; prices in USD per million tokens")
     return exits.DONE
+
+
+def _money(name: str, policy: Policy, standing: balance.Standing) -> dict[str, Any]:
+    """The budgets that count calls to a provider, and what is wrong with the ledger."""
+    concerned = [b for b in standing.balances if b.concerns(policy.providers[name])]
+    return {
+        "budgets": [render_balance.as_json(one) for one in concerned],
+        "ledger": {"path": standing.ledger, "trouble": standing.state, "message": standing.trouble or None},
+    }
 
 
 def _asked(policy: Policy) -> list[Probed]:
