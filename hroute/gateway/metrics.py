@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
+from hroute.gateway.together import Sums
 from hroute.ledger.writer import State
 from hroute.router.answer import Answer
 from hroute.router.attempts import Attempt
@@ -35,6 +38,17 @@ class Metrics:
         self._reloads = Counter("hroute_policy_reloads", "Changes of the policy's file", ("result",), **made)
         self._policy = Info("hroute_policy", "The policy in force", **made)
         self._child = lru_cache(4096)(_labelled)
+        self._sums: Sums | None = None
+
+    def share(self, folder: str, worker: int) -> None:
+        """From now on count together with the other workers that share `folder`."""
+        self._sums = Sums(self.registry, Path(folder), worker)
+
+    def lay_down(self) -> None:
+        """Let the other workers, where there are any, know what was counted."""
+        if self._sums is not None:
+            with suppress(OSError):  # a full disk must stop nobody
+                self._sums.lay_down()
 
     def ended(self, door: str, run: Run, status: int, seconds: float, answer: Answer | None) -> None:
         """A request has ended with `status`; its attempts stand in `run`."""
@@ -73,8 +87,8 @@ class Metrics:
             gauge.set_function(partial(_of_ledger, state, value))
 
     def page(self) -> bytes:
-        """The text that Prometheus reads."""
-        return generate_latest(self.registry)
+        """The text that Prometheus reads: of all workers together."""
+        return generate_latest(self.registry if self._sums is None else self._sums)
 
     def _attempt(self, attempt: Attempt) -> None:
         self._child(self._attempts, (attempt.provider, str(attempt.outcome))).inc()

@@ -76,9 +76,10 @@ def serve(
     engine_of: Callable[[Policy], Engine] | None = None,
     told: Callable[[Reload], None] = lambda _: None,
     ready: Callable[[], None] = lambda: None,
+    lifeline: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let requests under way finish. `reloader` follows the policy's file, and
-    `engine_of` makes the engine of what it brings; SIGHUP looks at once."""
+    `engine_of` makes the engine of what it brings; SIGHUP looks at once. `lifeline` is a pipe whose end is a SIGTERM."""
     config = uvicorn.Config(
         Application(gateway),
         loop="uvloop",
@@ -94,7 +95,8 @@ def serve(
     )
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     sys.setswitchinterval(SWITCH)  # the ledger's thread must not hold up a request for long
-    server = _Server(config, ready)
+    server = _Server(config, ready, gateway.metrics.lay_down, lifeline)
+    gateway.metrics.policy(gateway.engine.policy.hash)
     following = _Following(gateway, reloader, engine_of, told) if reloader and engine_of else None
     if following is not None:
         server.at_start = following.start
@@ -106,9 +108,17 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        tend: Callable[[], None] = lambda: None,
+        lifeline: int | None = None,
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._tend = tend
+        self._lifeline = lifeline
         self.at_start: Callable[[], None] = lambda: None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -117,8 +127,15 @@ class _Server(uvicorn.Server):
             self.force_exit = True
         self.should_exit = True
 
+    def _left_alone(self) -> None:
+        """Who watched over this worker is gone."""
+        if self._lifeline is not None:
+            asyncio.get_running_loop().remove_reader(self._lifeline)
+        self.should_exit = True
+
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS == 0:
+            self._tend()
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Inbound):
@@ -129,6 +146,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if self.started:
             self.at_start()
+            if self._lifeline is not None:
+                asyncio.get_running_loop().add_reader(self._lifeline, self._left_alone)
             gc.collect()
             gc.freeze()  # what is there now stays: it need not be looked through again
             gc.set_threshold(_NEW_OBJECTS, 20, 100)
