@@ -28,6 +28,9 @@ HOP: Final = frozenset({"connection", "keep-alive", "proxy-connection", "transfe
 _OF_ITS_SITE: Final = frozenset({"set-cookie", "date", "server", "content-encoding", "alt-svc", "strict-transport-security"})  # fmt: skip
 """Headers of an answer that mean something at the vendor's own site only."""
 
+HIDDEN: Final = "[key]"
+"""Stands where a vendor has quoted a key of the policy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -105,7 +108,7 @@ class Upstream:
         raw = await self.forwarder.forward(call.target, leaving.call, call.permit)
         self._open.append(raw)
         if raw.status != 200:
-            return await self._rejected(raw, leaving, wire)
+            return await self._rejected(raw, leaving, wire, call.target.api_key)
         if call.stream and not _in_one_piece(raw):
             return await self._opened(raw, leaving, wire)
         return await self._whole(raw, leaving, wire)
@@ -126,10 +129,12 @@ class Upstream:
             model = self.forwarder.models.learned(call.target, body if raw.status == 200 else b"{}")
         return wires.with_model(wire, model)
 
-    async def _rejected(self, raw: RawReply, leaving: Outgoing, wire: Wire) -> Failure:
-        body = await raw.whole()
+    async def _rejected(self, raw: RawReply, leaving: Outgoing, wire: Wire, key: str | None) -> Failure:
+        """What the vendor says, save our own key: some quote what they were sent."""
+        body = _without(key, await raw.whole())
         if leaving.same:
-            self.seen.rejected = Whole(raw.status, headers_back(raw), body)
+            headers = tuple((name, value.replace(key, HIDDEN) if key else value) for name, value in headers_back(raw))
+            self.seen.rejected = Whole(raw.status, headers, body)
         return wires.rejection(wire, raw.status, raw.headers, body)
 
     async def _whole(self, raw: RawReply, leaving: Outgoing, wire: Wire) -> Reply:
@@ -176,6 +181,10 @@ class Upstream:
                 rest = _singly(events, said)
                 return Opened((), Told(first, rest, lambda: said.reply(StopReason.TRUNCATED, Usage())))
         return _finished(first)
+
+
+def _without(key: str | None, body: bytes) -> bytes:
+    return body.replace(key.encode(), HIDDEN.encode()) if key else body
 
 
 def headers_back(raw: RawReply) -> Headers:

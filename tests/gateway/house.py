@@ -83,7 +83,7 @@ def house(
 ) -> Iterator[House]:
     """A gateway that serves `policy` on a free port until the end of the block."""
     made = Gateway(Engine(policy, environ=environ, facts=facts, **parts), hosts, True, environ, facts=facts)
-    config = uvicorn.Config(Application(made), port=0, loop="asyncio", http=Inbound, log_config=None, lifespan="on", timeout_graceful_shutdown=2)  # fmt: skip
+    config = uvicorn.Config(Application(made), port=0, loop="asyncio", http=Inbound, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
