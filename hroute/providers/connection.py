@@ -62,10 +62,12 @@ class Connection(asyncio.Protocol):
         self._transport = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
 
     async def close(self) -> None:
-        """Hang up at once, whatever was still to be sent."""
-        if not self._transport.is_closing():
-            self._transport.close()
-            await asyncio.sleep(0)
+        """Hang up at once, whatever was still to be sent. Over TLS a goodbye is tried."""
+        try:
+            if not self._transport.is_closing():
+                self._transport.close()
+                await asyncio.sleep(0)
+        finally:
             self._transport.abort()
 
     def told(self, what: str) -> Any:
@@ -132,8 +134,12 @@ def _late(waiting: asyncio.Future[None]) -> None:
 
 async def dial(host: str, port: int, seconds: float | None) -> Connection:
     """A connection to the first address of `host` that takes one."""
+    loop = asyncio.get_running_loop()
     async with asyncio.timeout(seconds):
-        _, made = await asyncio.get_running_loop().create_connection(Connection, host, port, happy_eyeballs_delay=0.25)
+        if isinstance(loop, asyncio.BaseEventLoop):
+            _, made = await loop.create_connection(Connection, host, port, happy_eyeballs_delay=0.25)
+        else:  # one of another maker (uvloop) knows no such delay, and tries the addresses in turn
+            _, made = await loop.create_connection(Connection, host, port)
     return made
 
 

@@ -10,8 +10,10 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,23 @@ from hroute.terms.message import Request, prompt
 from hroute.terms.outcome import Outcome
 
 LARGE = 3_000_000
+RUNNERS = {"asyncio": asyncio.run, "uvloop": None if find_spec("uvloop") is None else import_module("uvloop").run}
+running: list[Any] = []
+
+
+@pytest.fixture(autouse=True, params=RUNNERS)
+def _loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test on both makers' event loops: servers of programs mostly bring uvloop."""
+    runner = RUNNERS[request.param]
+    if runner is None:
+        pytest.skip("uvloop is not installed")
+    running[:] = [runner]
+    yield
+    running.clear()
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    return running[0](main)
 
 
 class Server:
@@ -104,7 +123,7 @@ def both(target: Target, sent: Request, times: int = 1, pause: float = 0.0) -> l
         finally:
             await plugin.aclose()
 
-    asyncio.run(main())
+    run(main())
     return texts
 
 
@@ -143,7 +162,7 @@ def test_a_server_that_never_reads_is_given_up_in_time() -> None:
             finally:
                 await plugin.aclose()
 
-        for way in (lambda: plugin.send(at, large, Leave("p")), lambda: asyncio.run(main())):
+        for way in (lambda: plugin.send(at, large, Leave("p")), lambda: run(main())):
             with pytest.raises(ProviderError) as caught:
                 way()
             assert caught.value.failure.outcome is Outcome.TIMEOUT
@@ -181,7 +200,7 @@ def test_what_comes_faster_than_it_is_read_waits_at_the_other_side() -> None:
             stop.set()
             await made.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_read_ends_with_its_time_and_the_connection_is_still_good() -> None:
@@ -199,7 +218,7 @@ def test_a_read_ends_with_its_time_and_the_connection_is_still_good() -> None:
             assert made.readable
             await made.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 @pytest.fixture(scope="module")
@@ -243,4 +262,177 @@ def test_many_calls_at_once_share_a_loop_without_waiting_for_each_other(serve: C
         finally:
             await plugin.aclose()
 
-    assert asyncio.run(main()) == 50
+    assert run(main()) == 50
+
+
+BODY = json.dumps({"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": "hello"}], "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}).encode()  # fmt: skip
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+WHOLE = HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\ntrailer: x-t\r\n\r\n"
+
+
+def chunks(data: bytes, size: int) -> bytes:
+    """`data` in chunks, each with an extension that nobody needs to understand."""
+    parts = [data[n : n + size] for n in range(0, len(data), size)]
+    return b"".join(b"%x;name=value\r\n%s\r\n" % (len(part), part) for part in parts)
+
+
+class Raw:
+    """A server that plays the same bytes at each connection (after a whole request) and closes, or holds on."""
+
+    def __init__(self, data: bytes, *, holds: bool = False) -> None:
+        self.hung_up = threading.Semaphore(0)
+        self.connections = 0
+        self.port = 0
+        self._data, self._holds = data, holds
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                made, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._play, args=(made,), daemon=True).start()
+
+    def _play(self, made: socket.socket) -> None:
+        with made:
+            data = b""
+            while b"\r\n\r\n" not in data:
+                data += made.recv(65536)
+            head, _, body = data.lower().partition(b"\r\n\r\n")
+            length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+            while len(body) < length:
+                body += made.recv(65536)
+            try:
+                made.sendall(self._data)
+                while self._holds and made.recv(65536):
+                    pass
+            except OSError:
+                pass
+        self.hung_up.release()
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[..., Raw]]:
+    made: list[Raw] = []
+
+    def start(data: bytes, **more: Any) -> Raw:
+        made.append(Raw(data, **more))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def failures(at: Target) -> list[Outcome]:
+    """How a call fails, synchronously and asynchronously."""
+    plugin: Any = registry.load("anthropic")
+    with pytest.raises(ProviderError) as first:
+        plugin.send(at, request(), Leave("p"))
+    plugin.close()
+
+    async def main() -> None:
+        try:
+            await plugin.asend(at, request(), Leave("p"))
+        finally:
+            await plugin.aclose()
+
+    with pytest.raises(ProviderError) as second:
+        run(main())
+    return [first.value.failure.outcome, second.value.failure.outcome]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        WHOLE,
+        CHUNKED + chunks(BODY, 7) + b"0\r\nx-t: 1\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + WHOLE,
+        HEAD + b"connection: close\r\n\r\n" + BODY,
+    ],
+    ids=["with its length", "in chunks", "after an early hint", "up to the end"],
+)
+def test_a_reply_is_read_however_http_frames_it(data: bytes, raw: Callable[..., Raw]) -> None:
+    assert (
+        both(Target("p", "m", f"http://127.0.0.1:{raw(data).port}", "k", total=20.0), request(), times=2)
+        == ["hello"] * 4
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"this is no HTTP\r\n\r\n",
+        WHOLE[:-5],
+        CHUNKED + chunks(BODY, 7)[:-9],
+        CHUNKED + b"zz\r\nno number\r\n",
+        HEAD + b"x-large: " + b"x" * 300_000 + b"\r\ncontent-length: 2\r\n\r\n{}",
+    ],
+    ids=["silence", "nonsense", "cut off", "cut off in a chunk", "a chunk without a size", "a header without end"],
+)
+def test_a_reply_that_breaks_off_or_is_none_is_a_failure_of_the_connection(
+    data: bytes, raw: Callable[..., Raw]
+) -> None:
+    assert failures(Target("p", "m", f"http://127.0.0.1:{raw(data).port}", "k", total=20.0)) == [Outcome.TRANSPORT] * 2
+
+
+def test_calls_that_are_cancelled_leave_no_connection_behind(raw: Callable[..., Raw]) -> None:
+    """In the middle of the body: each hangs up, and the next call does not wait for any of them."""
+    server = raw(WHOLE[:-5], holds=True)
+    at = Target("p", "m", f"http://127.0.0.1:{server.port}", "k", total=60.0)
+    plugin: Any = registry.load("anthropic")
+
+    async def main() -> None:
+        for n in range(20):
+            call = asyncio.create_task(plugin.asend(at, request(), Leave("p")))
+            while server.connections <= n:
+                await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        for _ in range(20):
+            assert await asyncio.to_thread(server.hung_up.acquire, timeout=10)
+        (client,) = plugin._aclients[asyncio.get_running_loop()].values()
+        assert client._client._transport._pool.connections == []
+        await plugin.aclose()
+
+    run(main())
+
+
+def test_no_variable_of_the_environment_leads_an_asynchronous_call_elsewhere(
+    serve: Callable[..., Server], raw: Callable[..., Raw], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = raw(WHOLE)
+    for name in ("ANTHROPIC_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{trap.port}")
+    assert both(target(serve()), request()) == ["hello"] * 2
+    assert trap.connections == 0
+
+
+def test_a_unix_socket_is_read_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def play() -> None:
+            for _ in range(2):
+                made, _ = listener.accept()
+                with made:
+                    data = b""
+                    while not data.endswith(b"}"):
+                        data += made.recv(65536)
+                    made.sendall(WHOLE)
+
+        threading.Thread(target=play, daemon=True).start()
+        assert both(Target("p", "m", f"unix:{path}", "k", total=20.0, local=True), request()) == ["hello"] * 2
