@@ -300,12 +300,12 @@ def _read(
         (*span, 10**9 if most is None else most),
     )
     beside = {
-        name: _beside(transaction, columns, width, joined, wanted, span)
-        for name, joined in (
-            ("follow_ups", "follow_up o JOIN request r ON r.id = o.earlier"),
-            ("spoiled", "(SELECT DISTINCT request FROM attempt WHERE outcome = 'bad_content') o JOIN request r ON r.id = o.request"),
-            ("good", "(SELECT request FROM feedback WHERE verdict = 'good') o JOIN request r ON r.id = o.request"),
-            ("bad", "(SELECT request FROM feedback WHERE verdict = 'bad') o JOIN request r ON r.id = o.request"),
+        name: _beside(transaction, columns, width, few, wanted, span)
+        for name, few in (
+            ("follow_ups", "(SELECT earlier AS request FROM follow_up)"),
+            ("spoiled", "(SELECT DISTINCT request FROM attempt WHERE outcome = 'bad_content')"),
+            ("good", "(SELECT request FROM feedback WHERE verdict = 'good')"),
+            ("bad", "(SELECT request FROM feedback WHERE verdict = 'bad')"),
         )
     }  # fmt: skip
     rows = [_read_row(axes, row, width, beside, zone) for row in found]
@@ -313,9 +313,14 @@ def _read(
 
 
 def _beside(
-    transaction: Transaction, columns: str, width: int, joined: str, wanted: str, span: periods.Period
+    transaction: Transaction, columns: str, width: int, few: str, wanted: str, span: periods.Period
 ) -> dict[tuple[Any, ...], int]:
-    rows = transaction.run(f"SELECT {columns}, count(*) FROM {joined} WHERE {wanted} GROUP BY {columns}", span)
+    """Few requests, each looked up: CROSS JOIN keeps the database from going through all requests instead."""
+    rows = transaction.run(
+        f"SELECT {columns}, count(*) FROM {few} o CROSS JOIN request r WHERE r.id = o.request AND {wanted} "
+        f"GROUP BY {columns}",
+        span,
+    )
     return {tuple(row[:width]): int(row[-1]) for row in rows}
 
 

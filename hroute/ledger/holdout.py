@@ -12,14 +12,14 @@ number of requests divided by the design effect of its sessions (J. N. K. Rao, A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Final
 
 from hroute.ledger.health import score_interval
 from hroute.ledger.periods import Period
-from hroute.ledger.store import Transaction
+from hroute.ledger.store import Transaction, marks
 
 LEAST: Final = 30
 """Sessions that each side must have before a difference is said."""
@@ -115,7 +115,13 @@ def compare(transaction: Transaction, span: Period) -> list[Compared]:
     ):
         if arms.get(rule) != "holdout":
             arms[rule] = variant
-    return [_compared(transaction, rule, arm, span) for rule, arm in sorted(arms.items())]
+    found = [
+        one
+        for arm in ("holdout", "rollout")
+        if (rules := [rule for rule, held in arms.items() if held == arm])
+        for one in _compared(transaction, rules, arm, span)
+    ]
+    return sorted(found, key=lambda one: one.name)
 
 
 def difference_of_rates(rule: Ratio, holdout: Ratio) -> tuple[float, float]:
@@ -143,7 +149,7 @@ def _scored(side: Ratio) -> tuple[float, float, float]:
 
 
 _ONE: Final = """
-  SELECT CASE WHEN r.variant = ? THEN 1 ELSE 0 END AS held,
+  SELECT r.rule AS rule, CASE WHEN r.variant = ? THEN 1 ELSE 0 END AS held,
     CASE WHEN r.session_key = '' THEN r.id ELSE r.session_key END AS unit,
     count(*) AS n, sum(CASE WHEN r.outcome = 'ok' THEN 1 ELSE 0 END) AS ok,
     coalesce(sum(r.cost), 0) * 1.0 AS cost, sum(CASE WHEN r.cost IS NULL THEN 1 ELSE 0 END) AS unpriced,
@@ -155,10 +161,10 @@ _ONE: Final = """
     sum((SELECT count(*) FROM feedback b WHERE b.request = r.id AND b.verdict = 'bad')) AS bad,
     sum((SELECT count(*) FROM feedback b WHERE b.request = r.id)) AS verdicts
   FROM request r
-  WHERE r.rule = ? AND r.ts >= ? AND r.ts < ? AND r.mode = 'enforce' AND r.state = 'done'
+  WHERE r.rule IN ({rules}) AND r.ts >= ? AND r.ts < ? AND r.mode = 'enforce' AND r.state = 'done'
     AND r.variant IN (?, '', 'split')
-    AND r.policy IN (SELECT DISTINCT policy FROM request WHERE rule = ? AND variant = ? AND variant <> '')
-  GROUP BY CASE WHEN r.variant = ? THEN 1 ELSE 0 END, CASE WHEN r.session_key = '' THEN r.id ELSE r.session_key END
+    AND (r.rule, r.policy) IN (SELECT rule, policy FROM request WHERE variant = ? AND variant <> '')
+  GROUP BY r.rule, CASE WHEN r.variant = ? THEN 1 ELSE 0 END, CASE WHEN r.session_key = '' THEN r.id ELSE r.session_key END
 """
 _PAIRS: Final = {
     "cost": ("cost", "n"), "escalated": ("escalated", "n"), "failed": ("failed", "n"), "spoiled": ("spoiled", "n"),
@@ -166,26 +172,31 @@ _PAIRS: Final = {
 }  # fmt: skip
 
 
-def _compared(transaction: Transaction, rule: str, arm: str, span: Period) -> Compared:
-    sums = ", ".join(
-        f"sum({y}) * 1.0, sum({x}) * 1.0, sum({y} * 1.0 * {y}), sum({x} * 1.0 * {y}), sum({x} * 1.0 * {x})"
-        for y, x in (_PAIRS[name] for name in FIGURES)
-    )
-    sides: dict[int, tuple[Side, dict[str, Ratio]]] = {
-        int(held): _side(values)
-        for held, *values in transaction.run(
-            f"SELECT held, count(*), sum(n), sum(unpriced), sum(verdicts), {sums} FROM ({_ONE}) one GROUP BY held",
-            (arm, rule, *span, arm, rule, arm, arm),
+_SUMS: Final = ", ".join(
+    f"sum({y}) * 1.0, sum({x}) * 1.0, sum({y} * 1.0 * {y}), sum({x} * 1.0 * {y}), sum({x} * 1.0 * {x})"
+    for y, x in (_PAIRS[name] for name in FIGURES)
+)
+
+
+def _compared(transaction: Transaction, rules: Sequence[str], arm: str, span: Period) -> Iterator[Compared]:
+    one = _ONE.format(rules=marks(rules))
+    sides: dict[tuple[str, int], tuple[Side, dict[str, Ratio]]] = {
+        (rule, int(held)): _side(values)
+        for rule, held, *values in transaction.run(
+            f"SELECT rule, held, count(*), sum(n), sum(unpriced), sum(verdicts), {_SUMS} FROM ({one}) one "
+            "GROUP BY rule, held",
+            (arm, *rules, *span, arm, arm, arm),
         )
     }
     nothing = Side(0, 0, 0, 0), dict.fromkeys(FIGURES, Ratio(0, 0, 0, 0, 0, 0))
-    (own, mine), (held, theirs) = sides.get(0, nothing), sides.get(1, nothing)
-    enough = min(own.sessions, held.sessions) >= LEAST
-    priced = not own.unpriced and not held.unpriced
-    figures = {
-        name: _difference(name, mine[name], theirs[name], enough, priced or name != "cost") for name in FIGURES
-    }  # fmt: skip
-    return Compared(rule, arm, own, held, figures)
+    for rule in rules:
+        (own, mine), (held, theirs) = sides.get((rule, 0), nothing), sides.get((rule, 1), nothing)
+        enough = min(own.sessions, held.sessions) >= LEAST
+        priced = not own.unpriced and not held.unpriced
+        figures = {
+            name: _difference(name, mine[name], theirs[name], enough, priced or name != "cost") for name in FIGURES
+        }  # fmt: skip
+        yield Compared(rule, arm, own, held, figures)
 
 
 def _side(values: Sequence[Any]) -> tuple[Side, dict[str, Ratio]]:
