@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 
 from hroute.cli import policies
-from hroute.errors import UsageError
+from hroute.errors import LedgerError, UsageError
 
 if TYPE_CHECKING:
     from hroute.ledger.periods import Per
@@ -90,6 +90,21 @@ def view(found: Place) -> Iterator[Transaction | None]:
             yield transaction
     finally:
         store.close()
+
+
+def alarms(given: str | None) -> list[str]:
+    """Rates that have grown, one sentence each; nothing where there is no ledger that could tell."""
+    from hroute.ledger import change
+
+    try:
+        found = place(given)
+        with view(found) as seen:
+            if seen is None:
+                return []
+            now = int(time.time() * 1000)
+            return [alarm.text() for alarm in change.alarms(seen, now, zone=found.zone, thresholds=found.thresholds)]
+    except (LedgerError, UsageError):
+        return []
 
 
 def one(view: Transaction | None, text: str) -> str:

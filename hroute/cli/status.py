@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hroute.cli import exits, policies, streams
+from hroute.cli import exits, ledger, policies, streams
 from hroute.cli.render import balance as render_balance
 from hroute.cli.render import online as render
 from hroute.cli.render.table import rows
@@ -71,6 +71,8 @@ def status(
     if online:
         for line in ("", "online", *render.lines(asked)):
             streams.line(line)
+    for alarm in ledger.alarms(policy):
+        streams.talk(f"alarm: {alarm}")
     streams.talk(_SEEN if known else _UNSEEN)
     streams.talk(f"{loaded.path}, policy {loaded.hash[:7]}; prices in USD per million tokens")
     return exits.DONE

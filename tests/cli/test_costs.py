@@ -211,7 +211,8 @@ def test_an_alarm_stands_below_the_costs_and_in_the_json(books: Ledger, cli: Cli
     assert books.flush(10)
     (alarm,) = report(cli)["alarms"]
     assert (alarm["rule"], alarm["metric"]) == ("faq", "escalated")
-    assert "alarm: rule faq: escalations 2.0% -> 25.0%" in cli("costs").err
+    for command in ("costs", "status"):
+        assert "alarm: rule faq: escalations 2.0% -> 25.0%" in cli(command).err
 
 
 # would, holdout, reconcile
