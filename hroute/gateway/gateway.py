@@ -21,7 +21,7 @@ from hroute.gateway.doors import MESSAGES, Door, dialect_of, vendor_of
 from hroute.gateway.exchange import Exchange
 from hroute.gateway.gates import Addresses, NotOurselves, OwnLogin, brings_login
 from hroute.gateway.hints import hinted
-from hroute.gateway.loops import Loops, account_of
+from hroute.gateway.loops import Loops, account_of, accounts_of
 from hroute.gateway.metrics import Metrics
 from hroute.gateway.observing import PassingBy, RawAsked, as_it_is, before, raw_call
 from hroute.gateway.outgoing import INSTANCE, Standing, written
@@ -186,13 +186,15 @@ class Gateway:
         engine = self.engine
 
         def begin() -> Run:
+            self.loops.recall(engine, asked)
             steer = hinted(engine.policy, asked.model) or self.loops.staying(engine, asked)
             streams = asked.request.stream
             return engine.begin(
                 asked.request, asked.given, stream=streams, steer=steer, gates=self._gates(asked, client)
             )
 
-        run = begin() if len(asked.raw) < _IN_A_THREAD else await asyncio.to_thread(begin)
+        short = len(asked.raw) < _IN_A_THREAD and not self.loops.has_to_recall(engine, asked)
+        run = begin() if short else await asyncio.to_thread(begin)
         upstream = Upstream(
             asked,
             self.forwarder,
@@ -267,9 +269,11 @@ class Gateway:
         own_address = Addresses(self.facts, self.environ).is_vendors_own(provider)
         vendor = own_address or call.candidate.where == "machine" or provider.labels.get("vendor") == provider.plugin
         known = self.loops.of(asked)
-        sealed = own_address or call.candidate.where == "machine"
         if known is not None and known.accounts:
             sealed = known.accounts <= {account_of(provider)}
+        else:  # whoever has sealed it, only one can have who is alone
+            alone = accounts_of(self.engine.policy, provider.plugin) <= {account_of(provider)}
+            sealed = alone and (own_address or call.candidate.where == "machine")
         return Standing(vendor, own_address, sealed)
 
     @asynccontextmanager

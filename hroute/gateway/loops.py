@@ -17,6 +17,7 @@ from typing import Final
 
 from hroute.gateway.asked import Asked
 from hroute.gateway.hints import RULE, closed
+from hroute.gateway.recall import recall
 from hroute.router.answer import Answer
 from hroute.router.decision import Decision
 from hroute.router.engine import Engine, Steer
@@ -25,7 +26,7 @@ from hroute.router.signals.taints import NAMES as TAINTS
 from hroute.router.switching import CACHED_SECONDS, worth
 from hroute.schema.condition import tests
 from hroute.schema.policy import Policy, Provider, Route, Rule
-from hroute.terms.message import Request, Text, ToolResult
+from hroute.terms.message import Part, Request, Text, Thinking, ToolResult
 
 MOST: Final = 10_000
 """Conversations that are remembered; the one least used goes first."""
@@ -78,6 +79,27 @@ class Loops:
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
 
+    def has_to_recall(self, engine: Engine, asked: Asked) -> bool:
+        """Whether the ledger may know of a conversation what has been forgotten here, and it matters now."""
+        if engine.books is None or asked.session is None or self.of(asked) is not None:
+            return False
+        return carries_on(asked.request) or brings_seals(asked.request)
+
+    def recall(self, engine: Engine, asked: Asked) -> None:
+        """Learn from the ledger who has answered in a conversation that was forgotten here. Not for an event loop."""
+        name = conversation(asked)
+        if name is None or asked.session is None or not self.has_to_recall(engine, asked):
+            return
+        found = recall(engine, asked.session)
+        if found is None:
+            return
+        begun, _ = engine.decide(at_its_turn(asked.request), asked.given)
+        provider = found.last.get(begun.rule.name) or (begun.route_to or "")
+        known = (engine.policy.providers.get(each) for each in found.providers)
+        accounts = frozenset(account_of(each) for each in known if each is not None)
+        with self._lock:
+            self._known.setdefault(name, Served(provider, begun.rule.name, self._now() - CACHED_SECONDS, 0, accounts))
+
     def staying(self, engine: Engine, asked: Asked) -> Steer | None:
         """What keeps the conversation of `asked` where it is; None where nothing does."""
         known = self.of(asked)
@@ -102,20 +124,32 @@ def account_of(provider: Provider) -> Account:
     return provider.plugin, provider.base_url, provider.api_key
 
 
+def accounts_of(policy: Policy, plugin: str) -> frozenset[Account]:
+    """All accounts of a vendor that the policy may ask with."""
+    used = {name for rule in policy.all_rules if rule.route is not None for name in rule.route.chain}
+    mine = (p for name, p in policy.providers.items() if p.plugin == plugin and (name in used or not p.catalogued))
+    return frozenset(account_of(provider) for provider in mine)
+
+
+def brings_seals(request: Request) -> bool:
+    """Whether a request holds reasoning that somebody has sealed."""
+    return any(isinstance(p, Thinking) and p.signature for m in request.messages for p in m.parts)
+
+
 def carries_on(request: Request) -> bool:
     """Whether a request only brings the results of tools: the turn that asked for them is not over."""
     last = request.messages[-1] if request.messages else None
     if last is None or last.role != "user":
         return False
     results = any(isinstance(part, ToolResult) for part in last.parts)
-    return results and not any(isinstance(part, Text) and _is_said(part.text) for part in last.parts)
+    return results and not any(map(_speaks, last.parts))
 
 
 def at_its_turn(request: Request) -> Request:
     """The request as it was when its last user turn began: what came since are calls and results."""
     for at in range(len(request.messages) - 1, -1, -1):
         message = request.messages[at]
-        if message.role == "user" and not message.context and any(isinstance(p, Text) for p in message.parts):
+        if message.role == "user" and not message.context and any(map(_speaks, message.parts)):
             return replace(request, messages=request.messages[: at + 1])
     return request
 
@@ -167,8 +201,8 @@ def _requested(provider: str) -> Rule:
     return Rule(RULE, route=Route((provider,), provider))
 
 
-def _is_said(text: str) -> bool:
-    """Whether a text beside a tool's result is the user's own and no harness's."""
+def _speaks(part: Part) -> bool:
+    """Whether a part is a text of the user's own and no harness's."""
     from hroute.router.signals.conversation import without_harness
 
-    return bool(without_harness(text))
+    return isinstance(part, Text) and bool(without_harness(part.text))
