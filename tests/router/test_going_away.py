@@ -58,13 +58,20 @@ class Drip:
         self._listener.close()
 
     def _serve(self) -> None:
-        try:
-            made, _ = self._listener.accept()
-        except OSError:
-            return
+        """Whoever is asked what a model is may be asked for an answer on the same connection or on another."""
+        while True:
+            try:
+                made, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._play, args=(made,), daemon=True).start()
+
+    def _play(self, made: socket.socket) -> None:
         with made:
-            while read_request(made) == b"/api/show":
+            while (path := read_request(made)) == b"/api/show":
                 made.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            if not path:
+                return
             if not self.silent:
                 words = FIRST_WORDS[self.vendor]
                 head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ntransfer-encoding: chunked\r\n\r\n" % MEDIA[self.vendor]
@@ -79,10 +86,12 @@ class Drip:
 
 
 def read_request(made: socket.socket) -> bytes:
-    """The path of the next request, which has been read whole."""
+    """The path of the next request, which has been read whole; nothing where there is none."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += made.recv(65536)
+        if not (more := made.recv(65536)):
+            return b""
+        data += more
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
@@ -90,6 +99,12 @@ def read_request(made: socket.socket) -> bytes:
     while len(body) < length:
         body += made.recv(65536)
     return head.split(b" ")[1]
+
+
+def within_a_second(left: threading.Event) -> bool:
+    """Whether the caller has hung up within a second in which this process could run: where the machine lets it wait, each
+    of these looks comes later, and where it does not, they take a second together."""
+    return any(left.wait(0.01) for _ in range(95))
 
 
 @pytest.fixture
@@ -116,7 +131,7 @@ def test_a_stream_that_is_closed_hangs_up(vendor: str, drips: Any) -> None:
         stream = client.stream("hello")
         assert next(stream) == TextDelta("one ")
         stream.close()
-        assert drip.left.wait(1.0)
+        assert within_a_second(drip.left)
         assert outcomes(stream) == [Outcome.CANCELLED]
 
 
@@ -126,7 +141,7 @@ def test_a_stream_that_is_dropped_hangs_up(vendor: str, drips: Any) -> None:
     with Client.from_policy(policy=drip.policy, environ={"KEY": "k"}) as client:
         for _ in client.stream("hello"):
             break
-        assert drip.left.wait(1.0)
+        assert within_a_second(drip.left)
 
 
 @vendors
@@ -138,7 +153,7 @@ def test_an_asynchronous_stream_that_is_closed_hangs_up(vendor: str, drips: Any)
             stream = client.stream("hello")
             assert await anext(stream) == TextDelta("one ")
             await stream.aclose()
-            assert await asyncio.to_thread(drip.left.wait, 1.0)
+            assert await asyncio.to_thread(within_a_second, drip.left)
             assert outcomes(stream) == [Outcome.CANCELLED]
 
     asyncio.run(main())
@@ -152,7 +167,7 @@ def test_an_asynchronous_stream_that_is_dropped_hangs_up(vendor: str, drips: Any
         async with AsyncClient.from_policy(policy=drip.policy, environ={"KEY": "k"}) as client:
             async for _ in client.stream("hello"):
                 break
-            assert await asyncio.to_thread(drip.left.wait, 1.0)
+            assert await asyncio.to_thread(within_a_second, drip.left)
 
     asyncio.run(main())
 
@@ -176,7 +191,7 @@ def test_a_task_that_is_cancelled_hangs_up(vendor: str, silent: bool, drips: Any
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert await asyncio.to_thread(drip.left.wait, 1.0)
+            assert await asyncio.to_thread(within_a_second, drip.left)
             assert outcomes(stream) == [Outcome.CANCELLED]
 
     asyncio.run(main())
@@ -193,6 +208,6 @@ def test_a_whole_answer_that_nobody_waits_for_any_more_is_hung_up_on(vendor: str
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert await asyncio.to_thread(drip.left.wait, 1.0)
+            assert await asyncio.to_thread(within_a_second, drip.left)
 
     asyncio.run(main())
