@@ -1,4 +1,4 @@
-"""Write the pages that the code itself can say: docs/cli.md, signals.md, exit-codes.md and codes/HR*.md.
+"""Write the pages that the code itself can say: docs/cli.md, signals.md, exit-codes.md, gateway-api.md and codes/HR*.md.
 
 `--check` writes nothing and exits 1 where a page differs from what it would write.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -38,7 +39,7 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """Path from the root -> text, for every generated page."""
-    return {"docs/cli.md": cli(), "docs/signals.md": signals(), "docs/exit-codes.md": exit_codes(), **codes()}
+    return {"docs/cli.md": cli(), "docs/signals.md": signals(), "docs/exit-codes.md": exit_codes(), **api(), **codes()}
 
 
 def out_of_date(wanted: Mapping[str, str], root: Path) -> list[str]:
@@ -171,6 +172,31 @@ def exit_codes() -> str:
 
     rows = "".join(f"| {code} | {meaning} |\n" for code, meaning in MEANINGS.items())
     return f"{NOTE.format(source='hroute/cli/exits.py')}# Exit codes\n\n| code | meaning |\n|---:|---|\n{rows}"
+
+
+def api() -> dict[str, str]:
+    """The paths of the gateway: its OpenAPI document, and the same as a page."""
+    from hroute import __version__
+    from hroute.gateway import openapi
+
+    document = openapi.document(__version__)
+    asking, looking = [], []
+    for path, item in document["paths"].items():
+        for method in ("get", "head", "post"):
+            if method in item:
+                rows = asking if method == "post" else looking
+                rows.append(f"| `{method.upper()} {path}` | {item[method]['summary']} |\n")
+    answers = document["paths"]["/v1/messages"]["post"]["responses"]
+    statuses = "".join(f"| {status} | {answer['description']} |\n" for status, answer in answers.items())
+    headers = "".join(f"| `{name}` | {header['description']} |\n" for name, header in answers["200"]["headers"].items())
+    text = (
+        f"{NOTE.format(source='hroute/gateway/openapi.py')}# The gateway's paths\n\n{document['info']['description']}\n"
+        "The same as OpenAPI 3.1: `GET /openapi.json`, or [openapi.json](openapi.json).\n\n"
+        f"## Doors\n\n| | |\n|---|---|\n{''.join(asking)}\n## Pages\n\n| | |\n|---|---|\n{''.join(looking)}\n"
+        f"## What a door answers\n\n| status | |\n|---:|---|\n{statuses}\n"
+        f"## Headers of an answer\n\n| header | |\n|---|---|\n{headers}"
+    )
+    return {"docs/gateway-api.md": text, "docs/openapi.json": json.dumps(document, indent=1) + "\n"}
 
 
 def codes() -> dict[str, str]:
