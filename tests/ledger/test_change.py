@@ -239,6 +239,30 @@ def test_at_the_stated_level_nothing_is_ever_seen_in_few_looks(tmp_path: Path) -
     assert looks(tmp_path, 100, change.FALSE_ALARMS_A_YEAR) == 0
 
 
+@pytest.mark.slow
+def test_hour_after_hour_over_months_false_alarms_are_no_more_frequent_than_stated(tmp_path: Path) -> None:
+    """One stream of four rules, looked at 3,000 hours in a row at a level of one look in fifty: at most 60 are alarmed,
+    although the looks share most of their requests."""
+    chance = random.Random(23)
+    store = SqliteStore(str(tmp_path / "ledger.db"))
+    columns = (*HOUR_KEY, *SUMS)
+    insert = f"INSERT INTO rollup_hour ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    end, looked = NOW // HOUR, 3_000
+    with store.write(1) as transaction:
+        for hour in range(end - looked - 840, end):
+            for rule, rate in enumerate((0.01, 0.05, 0.1, 0.2)):
+                size = chance.randint(5, 30)
+                hits = {name: sum(chance.random() < rate for _ in range(size)) for name in change.METRICS}
+                sums = dict.fromkeys(SUMS, 0) | {"requests": size} | hits | {"failed": 0}
+                transaction.run(insert, (hour, "p", f"r{rule}", "enforce", *(sums[name] for name in SUMS)))
+    with store.read() as view:
+        alarmed = sum(
+            bool(change.alarms(view, hour * HOUR, false_alarms=8_766 / 50)) for hour in range(end - looked, end)
+        )
+    store.close()
+    assert alarmed <= 60
+
+
 # told once
 
 
