@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "queue": "Requests that nobody answered, kept to be asked again.",
     "dry-run": "Re-decide a log under the policy: where, and at what cost.",
     "tune": "Say which threshold of the score pays on your outcomes.",
+    "train": "Learn a score from your outcomes; says what it is worth.",
+    "eval": "Measure the signals on your own labelled texts.",
     "logs": "What happened to each request; export and prune.",
     "costs": "What was spent: by provider, model, rule, intent, day.",
     "feedback": "Say that an answer was good or bad.",

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hroute.cli import exits, policies, streams
+from hroute.cli import exits, outcome_log, policies, streams
 from hroute.errors import UsageError
 
 if TYPE_CHECKING:
-    from hroute.router.outcomes import Outcome
     from hroute.router.tune import Advice, Labelled, Point
 
 HELP = """Propose a threshold of the score from a log with labels, or say that none pays.
@@ -26,7 +25,6 @@ Examples:
 """
 
 MISS_COST: Final = 10.0
-_FEWEST: Final = 50
 _SHOWN: Final = 10
 
 
@@ -65,7 +63,7 @@ def tune(
         raise UsageError("--miss-cost is a number above 0")
     loaded = policies.load(policy)
     cost = miss_cost or loaded.scoring.miss_cost or MISS_COST
-    outcomes, bad = _read(log, cheap, dear)
+    outcomes, bad = outcome_log.read([log], cheap, dear)
     rows = labelled(loaded, outcomes)
     if judge.apgr(rows, 0) is None:
         raise UsageError(
@@ -78,20 +76,6 @@ def tune(
         return exits.DONE
     _show(rows, bad, cost, advice, report)
     return exits.DONE
-
-
-def _read(log: str, cheap: str | None, dear: str | None) -> tuple[list[Outcome], int]:
-    from hroute.router import outcomes
-
-    with open(log, encoding="utf-8", errors="replace") as lines:
-        found = list(outcomes.read(lines, cheap, dear))
-    good = [row for row in found if row is not None]
-    if len(good) < _FEWEST:
-        hint = 'a line is {"prompt": ..., "cheap": 0..1, "dear": 0..1}; --cheap and --dear name models in `scores`'
-        raise UsageError(
-            f"{log}: {len(good)} rows with a prompt and two outcomes, and at least {_FEWEST} are needed", help=hint
-        )
-    return good, len(found) - len(good)
 
 
 def _show(rows: Sequence[Labelled], bad: int, cost: float, advice: Advice, report: bool) -> None:

@@ -1,7 +1,7 @@
 """A log with labels: what a cheap and a dear answer to each prompt were worth, beside what the signals say of it.
 
 One JSON object a line: `{"prompt": "...", "cheap": 0.0, "dear": 1.0}`, or `{"prompt": "...", "scores": {"model": 0.5}}` and the
-names of the two models. Worth is a number from 0 to 1.
+names of the two models. Worth is a number from 0 to 1. `source` (or `suite`) says where a row is from.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Outcome:
     prompt: str
     cheap: float
     dear: float
+    source: str = ""
 
 
 def read(lines: Iterable[str], cheap: str | None, dear: str | None) -> Iterator[Outcome | None]:
@@ -59,7 +60,8 @@ def _outcome(line: str, cheap: str | None, dear: str | None) -> Outcome | None:
     else:
         worth = (row.get("cheap"), row.get("dear"))
     first, second = (_worth(value) for value in worth)
-    return None if first is None or second is None else Outcome(row["prompt"], first, second)
+    source = row.get("source", row.get("suite", ""))
+    return None if first is None or second is None else Outcome(row["prompt"], first, second, str(source)[:80])
 
 
 def _worth(value: object) -> float | None:

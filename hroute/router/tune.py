@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby, pairwise
+from operator import itemgetter
 from random import Random
 from typing import Final
 
@@ -98,13 +99,21 @@ def _point(threshold: float | None, sent: int, quality: float, missed: float, co
 
 def apgr(rows: Sequence[Labelled], which: int) -> float | None:
     """The area under PGR over the share of dear calls; None where the dear model is no better than the cheap one."""
-    curve = points(rows, which, 0.0)
-    if not curve or curve[-1].quality - curve[0].quality <= 1e-9:
+    gap = sum([row.dear - row.cheap for row in rows])
+    if not rows or gap <= 1e-9 * len(rows):
         return None
-    gap, area = curve[-1].quality - curve[0].quality, 0.0
-    for before, after in pairwise(curve):
-        area += (after.dear - before.dear) * (before.quality + after.quality - 2 * curve[0].quality) / 2
-    return area / gap
+    area = height = 0.0
+    together: float | None = None
+    start = count = 0
+    won = 0.0
+    for score, gain in sorted([(-row.scores[which], row.dear - row.cheap) for row in rows], key=itemgetter(0)):
+        if score != together:
+            area += (count - start) * (2 * height + won) / 2
+            height, start, won, together = height + won, count, 0.0, score
+        won += gain
+        count += 1
+    area += (count - start) * (2 * height + won) / 2
+    return area / gap / len(rows)
 
 
 def calls_for(rows: Sequence[Labelled], which: int, share: float) -> float | None:
@@ -156,6 +165,17 @@ def interval(
         return Interval(float("nan"), float("nan"), float("nan"))
     seen.sort()
     return Interval(whole, seen[int(0.025 * len(seen))], seen[min(len(seen) - 1, int(0.975 * len(seen)))])
+
+
+def difference(rows: Sequence[Labelled], which: int, other: int, *, rounds: int = 200) -> Interval:
+    """By how much one score's APGR is above another's on the same rows, with its interval: rows are drawn in pairs, so that
+    what makes both better or worse falls out."""
+
+    def ahead(some: Sequence[Labelled]) -> float | None:
+        own, others = apgr(some, which), apgr(some, other)
+        return None if own is None or others is None else own - others
+
+    return interval(rows, ahead, rounds=rounds)
 
 
 def at_random(name: str) -> float:

@@ -62,6 +62,7 @@ class Extraction:
         self._counted: tuple[str, int] = ("", 0)
         self._said: frozenset[str] | None = None
         self._texts: dict[str, dict[str, bool]] = {}
+        self._looked_at: score.Features | None = None
         self._assessment: score.Assessment | None = None
         self._taints = Taints(policy.signals, self._sent, given, cache, detectors)
 
@@ -110,6 +111,11 @@ class Extraction:
     def score_parts(self) -> dict[str, float]:
         """What each feature contributed to the score; empty where the score was not read from a text."""
         return dict(self._assess().parts) if self._request and "score" not in self._given else {}
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """What a learned score may weigh of this request, by name, each from 0 to 1."""
+        return score.strengths_of(self._features())
 
     def _value(self, name: str) -> Value:
         if name in TAINTS:
@@ -161,10 +167,10 @@ class Extraction:
             self._said = wording.read(self._about())
         return self._said
 
-    def _assess(self) -> score.Assessment:
-        if self._assessment is None:
+    def _features(self) -> score.Features:
+        if self._looked_at is None:
             asked: dict[str, Value] = {name: self.ask(name) for name in _ASSESSED}
-            features = score.Features(
+            self._looked_at = score.Features(
                 said=self._words(),
                 message_tokens=self._tokens(self._about()),
                 context_tokens=_whole(asked["context_tokens"]),
@@ -176,7 +182,11 @@ class Extraction:
                 task_type=str(asked["task_type"]) if asked["task_type"] is not ABSENT else None,
                 words=tokens.words(self._about()),
             )
-            self._assessment = score.assess(features, self._policy.scoring)
+        return self._looked_at
+
+    def _assess(self) -> score.Assessment:
+        if self._assessment is None:
+            self._assessment = score.assess(self._features(), self._policy.scoring)
         return self._assessment
 
     def _code_files(self) -> bool:

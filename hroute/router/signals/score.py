@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hroute.router.signals import wording
-from hroute.schema.policy import Scoring
+from hroute.schema.policy import Scorer, Scoring
 
 VERSION: Final = "score/3"
 
@@ -59,7 +59,9 @@ class Assessment:
 
 
 def assess(features: Features, scoring: Scoring) -> Assessment:
-    """Score and confidence of a request."""
+    """Score and confidence of a request: the policy's own scorer's, else the heuristic's."""
+    if scoring.scorer is not None:
+        return _by_scorer(strengths_of(features), scoring.scorer)
     strengths = _strengths(features)
     weights = {**WEIGHTS, **scoring.weights}
     parts = {name: round(weights.get(name, 0.0) * strength, 3) for name, strength in strengths.items() if strength}
@@ -73,6 +75,31 @@ def assess(features: Features, scoring: Scoring) -> Assessment:
         round(NO_EVIDENCE[1] + (1 - NO_EVIDENCE[1]) * evidence, 6),
         {k: v for k, v in parts.items() if v},
     )
+
+
+def strengths_of(features: Features) -> dict[str, float]:
+    """Everything that a learned score may weigh (`hroute.schema.learned.FEATURES`), each from 0 to 1."""
+    return {
+        **_strengths(features),
+        "known": float(not features.intents.isdisjoint(_EASY)),
+        "simple": float(features.task_type in _SIMPLE),
+        "question": float("plain question" in features.said),
+        "choices": float(wording.CHOICES in features.said),
+    }
+
+
+def _by_scorer(strengths: dict[str, float], scorer: Scorer) -> Assessment:
+    """What was learned, cut to 0..1. Its confidence is its skill on requests of sources that it had not seen; where a
+    request shows no feature that it weighs, there is no evidence."""
+    parts = {name: round(weight * strengths[name], 3) for name, weight in scorer.weights.items() if strengths[name]}
+    parts = {"base": round(scorer.intercept, 3), **{name: part for name, part in parts.items() if part}}
+    evidence = scorer.skill if len(parts) > 1 else 0.0
+    score = min(1.0, max(0.0, sum(parts.values())))
+    return Assessment(round(score, 6), round(NO_EVIDENCE[1] + (1 - NO_EVIDENCE[1]) * evidence, 6), parts)
+
+
+_EASY: Final = frozenset(("faq", "smalltalk"))
+_SIMPLE: Final = frozenset(("classification", "translation", "extraction", "summarization"))
 
 
 def cuts(scoring: Scoring) -> tuple[float, float]:
@@ -119,11 +146,11 @@ def _evidence(features: Features, strengths: dict[str, float]) -> float:
         0.7 * strengths["reasoning"],
         0.6 * strengths["code"],
     ]
-    if features.intents & {"faq", "smalltalk"}:
+    if features.intents & _EASY:
         marks.append(0.8)
     if wording.CHOICES in features.said:
         marks.append(0.3)
-    if features.task_type in ("classification", "translation", "extraction", "summarization"):
+    if features.task_type in _SIMPLE:
         marks.append(0.5)
     if (
         features.message_tokens <= 30
