@@ -161,6 +161,12 @@ def tell(transaction: Transaction, counters: Iterable[tuple[str, str, int]], now
                 transaction.run(f"UPDATE counter SET told = ? {where}", (max(crossed), *key))
 
 
+def look(transaction: Transaction, claim: Claim) -> tuple[int, int]:
+    """What the counter of a claim has spent and reserved."""
+    found = transaction.run(_LOOK, (claim.budget, claim.scope, claim.start))
+    return (found[0][0], found[0][1]) if found else (0, 0)
+
+
 def counters(transaction: Transaction, now: int) -> list[Counter]:
     """Every counter whose period is not over."""
     rows = transaction.run(

@@ -40,7 +40,11 @@ GRACE: Final = 15 * 60_000
 PATIENCE: Final = 0.5
 """Seconds that a reservation waits for its turn among processes."""
 
+OPENING: Final = 5.0
+"""Seconds that one waits for the store to be opened, where nobody's answer waits with him."""
+
 _AFTER_TROUBLE: Final = 1.0  # seconds in which a failing store is not waited for again
+_BLIND: Final = 30.0  # seconds in which a store that cannot be read either is not looked at again
 _CATCH_UP: Final = 0.1  # seconds that somebody who would be turned away waits for what is being written
 _FRESH: Final = 60.0  # seconds for which learned lengths are remembered
 
@@ -66,7 +70,8 @@ class Held:
 
 
 class Ledger:
-    """One store with its writer. Safe between threads, and after a fork. `opened` opens the store.
+    """One store with its writer. Safe between threads, and after a fork. `opened` opens the store within so many seconds,
+    `readable` one that is only read, where it cannot be written.
 
     `told` sends the alerts that wait; `thresholds` are the scores at which the policy decides otherwise, by which an alarm
     says what it looks like.
@@ -74,16 +79,18 @@ class Ledger:
 
     def __init__(
         self,
-        opened: Callable[[], Store],
+        opened: Callable[[float], Store],
         settings: Settings = Settings(),
         *,
         key_file: str | None = None,
         now: Callable[[], float] = time.time,
+        readable: Callable[[float], Store] | None = None,
     ) -> None:
         self.settings = settings
         self.told: Callable[[bool], None] | None = None
         self.thresholds: Sequence[float] = ()
         self._opened = opened
+        self._readable = readable or opened
         self._key_file = key_file
         self._now = now
         self._begin()
@@ -97,7 +104,7 @@ class Ledger:
         self._remembered = Remembered()
         self._in_use = False
         self._living: dict[str, float] = {}
-        self._troubled = 0.0
+        self._troubled = self._blind = 0.0
         self._learned: dict[lengths.Key, tuple[float, Lengths]] = {}
         self._key: bytes | None = None
         self._writer = Writer(self.store, self.settings.zone, tend=self._tend, committed=self._tell)
@@ -122,6 +129,7 @@ class Ledger:
         except StoreError as error:
             self._troubled = time.monotonic()
             self._writer.fails(error)
+            self._look(claims)
             denied = self._remembered.reserve(claims)
             return denied or Held(lease.id, tuple(claims), stored=False)
         if isinstance(answer, Denied):
@@ -180,15 +188,26 @@ class Ledger:
         """How writing goes, for `status` and metrics."""
         return self._writer.state()
 
-    def store(self) -> Store:
-        """The store, opened on first use. Raises StoreError."""
+    def store(self, patience: float = OPENING) -> Store:
+        """The store, opened on first use within so many seconds. Raises StoreError."""
         store = self._store
         if store is None:
-            with self._opening:
+            if not self._opening.acquire(timeout=patience):
+                raise StoreError(Trouble.LOCKED, "the ledger is still being opened")
+            try:
                 if self._store is None:
-                    self._store = self._opened()
+                    self._store = self._opened(patience)
                 store = self._store
+            finally:
+                self._opening.release()
         return store
+
+    def _at_hand(self, patience: float) -> Store:
+        """The store for who must not wait: one that could not be opened is left to the writer, which goes on trying."""
+        state = self._writer.state() if self._store is None else None
+        if state is not None and state.trouble is not None:
+            raise StoreError(state.trouble, state.message)
+        return self.store(patience)
 
     def _tell(self) -> None:
         """After a settlement was committed: a threshold may have been crossed. `told` sends what waits, elsewhere."""
@@ -197,11 +216,28 @@ class Ledger:
 
     def _reserve(self, lease: Lease, started: Started, claims: Sequence[Claim], now: int) -> Taken | Denied:
         patience = PATIENCE if time.monotonic() - self._troubled > _AFTER_TROUBLE else 0.0
-        with self.store().write(patience) as transaction:
+        with self._at_hand(patience).write(patience) as transaction:
             answer = budgets.reserve(transaction, lease, claims, now)
             if isinstance(answer, Taken):
                 journal.start(transaction, self._started_row(started))
         return answer
+
+    def _look(self, claims: Sequence[Claim]) -> None:
+        """What cannot be written can often be read: a budget that is spent stays spent."""
+        unknown = self._remembered.unknown(claims)
+        if not unknown or time.monotonic() < self._blind:
+            return
+        try:
+            store = self._readable(PATIENCE) if self._store is None else None
+            try:
+                with (store or self.store()).read() as transaction:
+                    for claim in unknown:
+                        self._remembered.learn(claim, *budgets.look(transaction, claim))
+            finally:
+                if store is not None:
+                    store.close()
+        except StoreError:
+            self._blind = time.monotonic() + _BLIND
 
     def _started_row(self, started: Started) -> tuple[object, ...]:
         row = RequestRow(
@@ -228,9 +264,11 @@ class Ledger:
         if time.monotonic() - self._troubled < _AFTER_TROUBLE:
             return Lengths({})
         try:
-            with self.store().read() as transaction:
+            with self._at_hand(PATIENCE).read() as transaction:
                 return lengths.of(transaction, rule, provider, model)
-        except StoreError:
+        except StoreError as error:
+            self._troubled = time.monotonic()
+            self._writer.fails(error)
             return Lengths({})
 
     def _after_fork(self) -> None:
@@ -255,18 +293,25 @@ def at(
     key_file: str | None = None,
 ) -> Ledger:
     """The ledger at a path or a PostgreSQL URL; nothing is opened yet."""
-    return Ledger(lambda: open_store(where, settings), settings, key_file=key_file)
+    return Ledger(
+        lambda patience: open_store(where, settings, patience=patience),
+        settings,
+        key_file=key_file,
+        readable=lambda patience: open_store(where, settings, read_only=True, patience=patience),
+    )
 
 
-def open_store(where: str, settings: Settings = Settings(), *, read_only: bool = False) -> Store:
-    """The store at a path or a PostgreSQL URL. Raises StoreError."""
+def open_store(
+    where: str, settings: Settings = Settings(), *, read_only: bool = False, patience: float = OPENING
+) -> Store:
+    """The store at a path or a PostgreSQL URL, opened within so many seconds. Raises StoreError."""
     if place.is_url(where):
         from hroute.ledger.postgres import PostgresStore
 
         return PostgresStore(where)
     from hroute.ledger.sqlite import SqliteStore
 
-    return SqliteStore(where, durable=settings.durable, read_only=read_only)
+    return SqliteStore(where, durable=settings.durable, read_only=read_only, patience=patience)
 
 
 __all__ = ["Denied", "Held", "Ledger", "Settings", "StoreError", "Trouble", "at", "open_store"]

@@ -27,6 +27,16 @@ class Remembered:
             for claim, (spent, reserved) in zip(claims, seen, strict=True):
                 self._counters[_key(claim)] = [spent, reserved + claim.amount]
 
+    def unknown(self, claims: Sequence[Claim]) -> list[Claim]:
+        """The claims on counters of which this process knows nothing yet."""
+        with self._lock:
+            return [claim for claim in claims if _key(claim) not in self._counters]
+
+    def learn(self, claim: Claim, spent: int, reserved: int) -> None:
+        """What a counter says that can be read, although it cannot be written."""
+        with self._lock:
+            self._counters.setdefault(_key(claim), [spent, reserved])
+
     def reserve(self, claims: Sequence[Claim]) -> Denied | None:
         """Reserve in memory, every claim or none."""
         with self._lock:

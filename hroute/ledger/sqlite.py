@@ -6,6 +6,7 @@ the file. `durable` switches to FULL, which syncs at each commit.
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sqlite3
@@ -39,6 +40,18 @@ _TROUBLES: Final = {
     sqlite3.SQLITE_TOOBIG: (Trouble.REJECTED, "a row is too large"),
     sqlite3.SQLITE_MISMATCH: (Trouble.REJECTED, "a row does not fit"),
 }
+PATIENCE: Final = 5.0
+"""Seconds for which processes that begin together wait for each other."""
+
+_SYSTEM: Final = {
+    errno.ENOSPC: Trouble.FULL,
+    errno.EDQUOT: Trouble.FULL,
+    errno.EFBIG: Trouble.FULL,
+    errno.EROFS: Trouble.READ_ONLY,
+    errno.EACCES: Trouble.READ_ONLY,
+    errno.EPERM: Trouble.READ_ONLY,
+}
+_NO_LOG: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 _HELP: Final = {
     Trouble.FULL: "free some space; rows wait in memory meanwhile",
     Trouble.READ_ONLY: "make the file and its directory writable, or name another by HROUTE_LEDGER",
@@ -48,10 +61,14 @@ _HELP: Final = {
 
 
 class SqliteStore:
-    """One file. `read_only` never creates or changes anything. Raises StoreError where it cannot be opened."""
+    """One file. `read_only` never creates or changes anything; `patience` is how many seconds one waits for others while
+    it is opened, and for a view of it. Raises StoreError where it cannot be opened."""
 
-    def __init__(self, path: str, *, durable: bool = False, read_only: bool = False) -> None:
+    def __init__(
+        self, path: str, *, durable: bool = False, read_only: bool = False, patience: float = PATIENCE
+    ) -> None:
         self.place = path
+        self._patience = patience
         self._read_only = read_only
         self._durable = durable
         self._turn = threading.Lock()
@@ -61,7 +78,7 @@ class SqliteStore:
                 _create(path)
             self._writer = _open(path, read_only=read_only)
             try:
-                _patiently(self._prepare)
+                _patiently(self._prepare, patience)
             except BaseException:
                 self._writer.close()
                 raise
@@ -92,7 +109,7 @@ class SqliteStore:
                 reader = self._readers.pop()
             except IndexError:
                 reader = _open(self.place, read_only=True)
-                reader.execute("PRAGMA busy_timeout = 2000")
+                reader.execute(f"PRAGMA busy_timeout = {int(min(self._patience, 2.0) * 1000)}")
             try:
                 reader.execute("BEGIN")
                 yield Cursor(reader)
@@ -186,13 +203,16 @@ class SqliteStore:
             if code is None:  # raised by Python's adapter: a value that no column takes
                 raise self._trouble(Trouble.REJECTED, f"a row does not fit ({type(error).__name__})") from None
             trouble, what = _TROUBLES.get(code & 0xFF, (Trouble.UNREACHABLE, error.sqlite_errorname))
+            if trouble is Trouble.UNREACHABLE and not self._read_only and _is_write_protected(self.place):
+                trouble, what = _TROUBLES[sqlite3.SQLITE_READONLY]
             raise self._trouble(trouble, what) from None
         except OverflowError:
             raise self._trouble(Trouble.REJECTED, "a row holds a number that is too large") from None
         except UnicodeEncodeError:
             raise self._trouble(Trouble.REJECTED, "a row holds a text that is no Unicode") from None
         except OSError as error:
-            raise self._trouble(Trouble.UNREACHABLE, error.strerror or type(error).__name__) from None
+            trouble = _SYSTEM.get(error.errno or 0, Trouble.UNREACHABLE)
+            raise self._trouble(trouble, error.strerror or type(error).__name__) from None
 
 
 class Cursor:
@@ -218,10 +238,24 @@ def _open(path: str, *, read_only: bool) -> sqlite3.Connection:
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
         except sqlite3.OperationalError as error:
             connection.close()
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            if error.sqlite_errorcode & 0xFF not in _NO_LOG or _has_log(path):
                 raise
-            connection = _connect(path, "mode=ro&immutable=1")  # a directory that nobody may write has no log either
+            connection = _connect(path, "mode=ro&immutable=1")  # where no log can be made, and none is, nobody writes
     return connection
+
+
+def _is_write_protected(path: str) -> bool:
+    """Whether the file is there and cannot be written, or its directory, in which the log is made, cannot."""
+    folder = os.path.dirname(os.path.abspath(path))
+    return os.path.exists(path) and not (os.access(path, os.W_OK) and os.access(folder, os.W_OK))
+
+
+def _has_log(path: str) -> bool:
+    """Whether rows wait in a log that have not been copied into the file: without it they would be missing in silence."""
+    try:
+        return os.path.getsize(f"{path}-wal") > 0
+    except OSError:
+        return False
 
 
 def _connect(path: str, options: str) -> sqlite3.Connection:
@@ -241,7 +275,7 @@ def _create(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _patiently(step: Callable[[], None], seconds: float = 5.0) -> None:
+def _patiently(step: Callable[[], None], seconds: float) -> None:
     """`step` again and again while somebody else is at the same: processes that start together make the file together."""
     deadline = time.monotonic() + seconds
     while True:

@@ -13,7 +13,7 @@ from hroute.ledger.store import StoreError, Trouble
 from hroute.router.spending import scope_of
 from hroute.schema.policy import Budget, Policy, Provider, Threshold
 
-_LEAST_FREE: Final = 1 << 20  # bytes: with less than that a disk counts as full
+_LEAST_FREE: Final = 1 << 16  # bytes: with less than that a disk counts as full
 _PATIENCE: Final = 0.3  # seconds to wait for a lock before it counts as held
 
 
