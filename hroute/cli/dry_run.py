@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 HELP = """Re-decide a log under the policy: where every request would go, and at what cost. Nothing is sent.
 
-LOG is a JSONL file, `.gz` or not; `-` is standard input. A bad line is counted and never fatal.
+LOG is a JSONL file, `.gz` or not, or a transcript of Claude Code, or the folder of them (~/.claude/projects); `-` is
+standard input. A bad line is counted and never fatal.
 
 \b
 --fail-on takes, comma-separated:
@@ -79,14 +80,14 @@ def dry_run(
 ) -> int:
     """Open the log, run, show."""
     from hroute.replay import dry_run as engine
-    from hroute.replay.readers.jsonl import Log
+    from hroute.replay.readers.detect import opened
     from hroute.replay.report import as_json as json_of
 
     conditions = _conditions(fail_on)
     moment = None if since is None else _moment(since, datetime.now(UTC))
     loaded = policies.load(policy)
     before = None if against is None else _other(against, policies.locate(policy))
-    log = Log(logs, _mapping(columns))
+    log = opened(logs, _mapping(columns))
     _spare(logs, each)
     with _lines(each) as write, Progress("requests", log.size) as bar:
         result = engine.run(

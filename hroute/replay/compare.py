@@ -9,6 +9,7 @@ from typing import Protocol
 from hroute.replay.meter import Meter, Sum
 from hroute.replay.redecide import Redecider, Verdict
 from hroute.replay.rows import Row
+from hroute.router.pricing import REQUESTED
 from hroute.schema.policy import Policy
 from hroute.terms.usage import Usage
 
@@ -99,9 +100,12 @@ class AsLogged:
         if name in self.models:
             return (name,)
         model = name.lower()
-        return tuple(p for p, ours in self.models.items() if model.startswith(ours) or ours.startswith(model)) or (
-            ELSEWHERE,
-        )
+        named = tuple(p for p, ours in self.models.items() if model.startswith(ours) or ours.startswith(model))
+        return named or self._of_any_model(model) or (ELSEWHERE,)
+
+    def _of_any_model(self, model: str) -> Chain:
+        """The provider that serves whatever model is asked for, where its vendor has one of that name."""
+        return tuple(p for p, ours in self.models.items() if ours == REQUESTED and self.meter.has(p, model))[:1]
 
     def _chain(self, served: Chain, now: Chain) -> Chain:
         """Where one model stands behind several providers, the one that serves now."""

@@ -35,7 +35,14 @@ def tokens_of(row: Row, verdict: Verdict, out_tokens: int) -> Tokens:
         prompt = max(guess - row.cache_read_tokens - row.cache_write_tokens, 0)
     output = out_tokens if row.output_tokens is None else row.output_tokens
     return Tokens(
-        Usage(prompt, output, row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens),
+        Usage(
+            prompt,
+            output,
+            row.cache_read_tokens,
+            row.cache_write_tokens,
+            row.reasoning_tokens,
+            row.cache_write_1h_tokens,
+        ),
         output if row.output_tokens is None else 0,
         row.input_tokens is None,
     )
@@ -70,6 +77,10 @@ class Meter:
     def price(self, provider: str) -> Price | None:
         """The price of a provider, at its dearest hour."""
         return self._prices[provider]
+
+    def has(self, provider: str, model: str) -> bool:
+        """Whether the price of `model` is known at a provider of any."""
+        return provider in self._any and self._asked(provider, model) is not None
 
     def _asked(self, provider: str, model: str) -> Price | None:
         """The price of `model` at a provider of any."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from hroute.replay.rows import Row
 from hroute.router.decide import Compiled, arm, compile
 from hroute.router.decision import Decision
 from hroute.router.index import NumberColumn
+from hroute.router.session import MOST
 from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.tree import walk
 from hroute.schema.condition import Ask
@@ -89,12 +90,30 @@ class Redecider:
         self._completions: Completions | None = None
         self._scans = BlockCache()
         self._repeats: OrderedDict[object, _Read] = OrderedDict()
+        self._holding = {rule.name for rule in policy.all_rules if rule.hold == _STICKY}
+        self._held: OrderedDict[str, str] = OrderedDict()
 
     def decide(self, row: Row, *, all_signals: bool = False) -> Verdict:
-        """The verdict on one row; with `all_signals` every extractor runs and `signals` holds all there is."""
-        if row.request is None:
-            return self._without_text(row)
-        return self._with_text(row, all_signals)
+        """The verdict on one row; with `all_signals` every extractor runs and `signals` holds all there is. A rule that
+        holds its session holds the rows of that session which come after."""
+        session = row.signals.get(_STICKY) if self._holding else None
+        if isinstance(session, str):
+            row = self._as_held(row, session)
+        verdict = self._without_text(row) if row.request is None else self._with_text(row, all_signals)
+        if isinstance(session, str) and verdict.rule in self._holding:
+            self._held[session] = verdict.rule or ""
+            if len(self._held) > MOST:
+                self._held.popitem(last=False)
+        return verdict
+
+    def _as_held(self, row: Row, session: str) -> Row:
+        """The row with the rule that holds its session, where none was recorded."""
+        held = self._held.get(session)
+        return (
+            row
+            if held is None or "held_rule" in row.signals
+            else replace(row, signals={**row.signals, "held_rule": held})
+        )
 
     def _with_text(self, row: Row, all_signals: bool) -> Verdict:
         read = self._read(row, all_signals)

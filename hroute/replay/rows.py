@@ -37,7 +37,8 @@ _MILLISECONDS_FROM: Final = 1e11
 class Row:
     """A request as it was logged. `number` is its line; counts are tokens, None where the log does not say.
 
-    `input_tokens` excludes what a prompt cache read or wrote. `signals` are the recorded ones (and answers to text
+    `input_tokens` excludes what a prompt cache read or wrote, `cache_write_1h_tokens` are those of the latter that are
+    kept for an hour. `signals` are the recorded ones (and answers to text
     tests, by key); `misfits` names recorded values that their signal cannot hold, and which count as not recorded.
     """
 
@@ -52,6 +53,7 @@ class Row:
     output_tokens: int | None = None
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
     max_tokens: int | None = None
     latency_ms: float | None = None
@@ -106,7 +108,7 @@ def row_from(data: Mapping[str, Any], number: int, columns: Mapping[str, str] | 
     return Row(
         number=number,
         id=_text(data.get("id")) or str(number),
-        ts=_moment(data.get("ts")),
+        ts=moment(data.get("ts")),
         request=_request(data, max_tokens),
         signals=signals,
         model=_text(data.get("model")),
@@ -230,7 +232,7 @@ def _money(raw: Any) -> int | None:
     return None if number is None or number > 1e12 else from_usd(number)
 
 
-def _moment(raw: Any) -> datetime | None:
+def moment(raw: Any) -> datetime | None:
     """ISO 8601 (no zone is UTC), or Unix time in seconds or milliseconds."""
     number = _number(raw)
     try:

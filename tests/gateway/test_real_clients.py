@@ -18,6 +18,8 @@ import pytest
 
 from hroute.providers.sandbox.script import Script
 from hroute.providers.sandbox.server import SandboxServer
+from hroute.replay.readers.detect import opened
+from hroute.replay.rows import Row
 from hroute.schema.load import load_text
 from tests.gateway.agents import CLIENTS, TOOLS, claude, command
 from tests.gateway.engine import llama
@@ -70,6 +72,8 @@ def test_claude_codes_subagent_is_known_for_one_whatever_its_instructions(tmp_pa
         asked = [call["provider"] for call in sandbox.calls.as_json()]
     assert "Done." in said.stdout, (said.stdout, said.stderr)
     assert asked == ["claude", "gpt", "claude"]
+    transcripts = opened([str(tmp_path / "home" / ".claude" / "projects")])
+    assert {row.signals["purpose"] for row in transcripts if isinstance(row, Row)} == {"turn", "subagent"}
 
 
 WITH_SUBAGENTS = """

@@ -32,6 +32,8 @@ class Log:
     yields a Row or a BadLine for every line that is not blank, and holds one line at a time.
     """
 
+    format = "JSONL"
+
     def __init__(
         self, paths: Sequence[str | Path], columns: Mapping[str, str] | None = None, *, stdin: BinaryIO | None = None
     ) -> None:
@@ -39,21 +41,32 @@ class Log:
         self.columns = columns
         self.stdin = stdin
         self.position = 0
+        self._done = 0
+        self._raw: BinaryIO | None = None
         self.size = self._measure()
 
     def __iter__(self) -> Iterator[Row | BadLine]:
-        done = 0
+        for path, stream in self.streams():
+            for row in rows(stream, path, self.columns):
+                self.reached()
+                yield row
+
+    def streams(self) -> Iterator[tuple[str, BinaryIO]]:
+        """Each file with its bytes, unpacked, one open at a time."""
+        self._done, self._raw = 0, None
         for path in self.paths:
             raw = self._open(path)
             packed = path.endswith(".gz")
             with nullcontext(raw) if path == STDIN else raw:
-                seekable = path != STDIN and raw.seekable()
-                stream: BinaryIO = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-                for row in rows(stream, path, self.columns):
-                    if seekable:
-                        self.position = done + raw.tell()
-                    yield row
-            done = self.position
+                self._raw = raw if path != STDIN and raw.seekable() else None
+                yield path, gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[misc]
+                self.reached()
+            self._done, self._raw = self.position, None
+
+    def reached(self) -> None:
+        """Note how far the file that is open has been read."""
+        if self._raw is not None:
+            self.position = self._done + self._raw.tell()
 
     def _measure(self) -> int | None:
         """The sum of the files' sizes. Raises UsageError for a file that is not there."""
@@ -83,6 +96,19 @@ class Log:
 
 def rows(stream: BinaryIO, name: str, columns: Mapping[str, str] | None = None) -> Iterator[Row | BadLine]:
     """The rows of one open stream; `name` is what bad lines are reported under."""
+    for entry in objects(stream, name):
+        if isinstance(entry, BadLine):
+            yield entry
+            continue
+        number, found = entry
+        try:
+            yield row_from(found, number, columns)
+        except NotARow as error:
+            yield BadLine(name, number, str(error))
+
+
+def objects(stream: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]] | BadLine]:
+    """The JSON object of each line that is not blank, with the line's number."""
     for number, line in _lines(stream):
         if isinstance(line, str):
             yield BadLine(name, number, line)
@@ -92,7 +118,7 @@ def rows(stream: BinaryIO, name: str, columns: Mapping[str, str] | None = None) 
         if not line.strip():
             continue
         try:
-            yield row_from(_object(line), number, columns)
+            yield number, _object(line)
         except NotARow as error:
             yield BadLine(name, number, str(error))
 
