@@ -86,10 +86,29 @@ def view(found: Place) -> Iterator[Transaction | None]:
         return
     store: Store = open_store(found.where, read_only=True)
     try:
+        _bring_up_to_date(store, found.where)
         with store.read() as transaction:
             yield transaction
     finally:
         store.close()
+
+
+def _bring_up_to_date(store: Store, where: str) -> None:
+    """The tables of an older hroute are changed by whoever comes first, also by one who only reads. Raises LedgerError
+    where they cannot be."""
+    from hroute.ledger.ledger import open_store
+    from hroute.ledger.store import steps, version_of
+
+    with store.read() as seen:
+        version, known = version_of(seen), max(steps())
+    if version < known:
+        try:
+            open_store(where).close()
+        except LedgerError as error:
+            raise LedgerError(
+                f"ledger {where} has version {version}, and this hroute reads version {known}",
+                help=f"its tables have to be changed once, which failed: {error.message}",
+            ) from None
 
 
 def alarms(given: str | None) -> list[str]:

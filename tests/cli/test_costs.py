@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from hroute.ledger.ledger import Ledger, at
 from hroute.ledger.records import Feedback, Said
+from hroute.ledger.sqlite import APPLICATION
+from hroute.ledger.store import StoreError, Trouble, statements, steps
 from hroute.terms.ids import uuid7
 from tests.cli.conftest import Cli
 from tests.ledger.rows import attempt, row
@@ -405,3 +408,48 @@ def test_a_request_is_shown_attempt_by_attempt(month: list[str], cli: Cli) -> No
     assert "attempts" in shown
     assert "home / s: bad_content, 0.2 s, $0.0000" in shown
     assert "big / m: ok" in shown
+
+
+# a ledger of an older version
+
+
+def older(path: Path) -> None:
+    """A ledger as an earlier version left it, with five requests in its sums."""
+    store = sqlite3.connect(path)
+    store.execute("CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, ts BIGINT NOT NULL)")
+    for number in (1, 2, 3):
+        for statement in statements(steps()[number].read_text(encoding="utf-8")):
+            store.execute(statement)
+        store.execute("INSERT INTO migration VALUES (?, ?, 0)", (number, steps()[number].stem))
+    store.execute(f"PRAGMA application_id = {APPLICATION}")
+    store.execute("PRAGMA user_version = 3")
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    values = (day, "p", "m", "r", "", "i", "enforce", 5, *(0 for _ in range(11)), 100, 0, 0, 0, 0)
+    store.execute(f"INSERT INTO rollup VALUES ({', '.join('?' * len(values))})", values)
+    store.commit()
+    store.close()
+
+
+def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_sums(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older(tmp_path / "old.db")
+    monkeypatch.setenv("HROUTE_LEDGER", str(tmp_path / "old.db"))
+    found = report(cli, "--by", "rule")
+    assert [(r["rule"], r["requests"], r["cost_usd"]) for r in found["rows"]] == [("r", 5, 1e-07)]
+    assert cli("logs").code == 0
+
+
+def test_an_older_ledger_that_cannot_be_changed_is_said_to_be_old(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older(tmp_path / "old.db")
+    monkeypatch.setenv("HROUTE_LEDGER", str(tmp_path / "old.db"))
+    monkeypatch.setattr("hroute.ledger.sqlite.migrate", refused)
+    ran = cli("costs")
+    assert ran.code == 2
+    assert "has version 3" in ran.err
+
+
+def refused(*_: object) -> int:
+    raise StoreError(Trouble.READ_ONLY, "it cannot be written: read-only")
