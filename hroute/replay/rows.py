@@ -31,6 +31,7 @@ _COUNTS: Final = {
 
 _NEVER_RECORDED: Final = frozenset(name for name, signal in SIGNALS.items() if signal.kind is Kind.TEXT)
 _MILLISECONDS_FROM: Final = 1e11
+_MOST_TOKENS: Final = 10**12  # more is no count of one request, and no sum of money that can be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +223,9 @@ def _count(raw: Any) -> int | None:
     if raw is None:
         return None
     if type(raw) is int:
-        return raw if raw >= 0 else None
+        return raw if 0 <= raw <= _MOST_TOKENS else None
     number = _number(raw)
-    return int(number) if number is not None and number.is_integer() else None
+    return int(number) if number is not None and number.is_integer() and number <= _MOST_TOKENS else None
 
 
 def _money(raw: Any) -> int | None:
