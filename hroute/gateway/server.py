@@ -150,7 +150,7 @@ class _Server(uvicorn.Server):
                 asyncio.get_running_loop().add_reader(self._lifeline, self._left_alone)
             gc.collect()
             gc.freeze()  # what is there now stays: it need not be looked through again
-            gc.set_threshold(_NEW_OBJECTS, 20, 100)
+            gc.set_threshold(_NEW_OBJECTS, 10, 10)
             self._ready()
 
 
@@ -211,11 +211,16 @@ class _Following:
             self._limits = limits
             if event is None:
                 if limits != before:
-                    self._gateway.swap(self._engine_of(self._reloader.current))
+                    self._swap()
                 return
             if event.kind == "reloaded":
-                self._gateway.swap(self._engine_of(self._reloader.current))
+                self._swap()
             else:
                 self._gateway.trouble = str(event)
             self._gateway.metrics.policy(self._gateway.engine.policy.hash, event.kind)
         self._told(event)
+
+    def _swap(self) -> None:
+        """The engine of the policy that is read now takes over; what the one before leaves is cleared away."""
+        self._gateway.swap(self._engine_of(self._reloader.current))
+        gc.collect()
