@@ -7,95 +7,24 @@ once; a result is written exactly once, by whoever still holds the claim.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from hroute.errors import LedgerError, UsageError
+from hroute.ledger import queue_rows
 from hroute.ledger.presence import Presence
 from hroute.ledger.private_files import draft, private, read, sync, tidy, write
+from hroute.ledger.queue_rows import REHEARSED, STATES, Claim, Item
 from hroute.terms.ids import uuid7
-
-State = Literal["waiting", "running", "done", "failed"]
-"""`failed` is given up: only a person makes it wait again."""
-
-STATES: Final[tuple[State, ...]] = get_args(State)
-
-PATIENCE: Final = 30.0
-"""Seconds for which another program may keep the table locked."""
 
 _UNSPOKEN: Final = 3600.0
 """Seconds after which a body without a row was left by somebody who died between the two."""
-
-_REHEARSED: Final = "/sandbox"
-
-_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS item (
-  id         TEXT PRIMARY KEY,
-  owner      TEXT NOT NULL,
-  state      TEXT NOT NULL,
-  created    BIGINT NOT NULL,
-  updated    BIGINT NOT NULL,
-  rule       TEXT NOT NULL,
-  policy     TEXT NOT NULL,
-  taints     TEXT NOT NULL,
-  guarantees TEXT NOT NULL,
-  attempts   INTEGER NOT NULL,
-  next_try   BIGINT NOT NULL,
-  error      TEXT NOT NULL,
-  claim      TEXT NOT NULL DEFAULT '',
-  lease      BIGINT NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS item_due ON item (state, next_try);
-"""
-_COLUMNS: Final = "id, owner, state, created, updated, rule, policy, taints, guarantees, attempts, next_try, error"
-
-
-def nothing() -> Mapping[str, Any]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One request that waits, without its text. Times are milliseconds since 1970, UTC.
-
-    `id` is that of the request that failed; `owner` names the folder's machine, where the body lies. `taints` and
-    `guarantees` (as {name, only, never}) are what bound it when it was kept; `policy` is the hash of then. `attempts`
-    counts rounds, each with all the calls that a policy allows; `error` is the last one's code, never its text.
-    """
-
-    id: str
-    owner: str
-    state: State
-    created: int
-    updated: int
-    rule: str = ""
-    policy: str = ""
-    taints: Mapping[str, Any] = field(default_factory=nothing)
-    guarantees: tuple[Mapping[str, Any], ...] = ()
-    attempts: int = 0
-    next_try: int = 0
-    error: str = ""
-
-    @property
-    def rehearsal(self) -> bool:
-        """Whether the sandbox stood in for every provider: such a request is never sent for real."""
-        return self.owner.endswith(_REHEARSED)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to write the result of an item, until the lease ends or its worker dies."""
-
-    item: Item
-    token: str
 
 
 class Queue:
@@ -134,7 +63,10 @@ class Queue:
             )
             write(self._file("bodies", id), body)
             with self._table(durable=True) as table:
-                table.execute(f"INSERT OR IGNORE INTO item ({_COLUMNS}) VALUES ({','.join('?' * 12)})", _row(item))
+                table.execute(
+                    f"INSERT OR IGNORE INTO item ({queue_rows.COLUMNS}) VALUES ({','.join('?' * 12)})",
+                    queue_rows.row(item),
+                )
         return item
 
     def items(self, states: Collection[str] = STATES) -> list[Item]:
@@ -143,7 +75,7 @@ class Queue:
             return []
         marks = ",".join("?" * len(states))
         with self._told(), self._table() as table:
-            return _items(table, f"WHERE state IN ({marks}) ORDER BY created, id", *states)
+            return queue_rows.items(table, f"WHERE state IN ({marks}) ORDER BY created, id", *states)
 
     def find(self, id: str) -> Item:
         """The item that `id`, a unique prefix or a suffix of it, names. Raises UsageError."""
@@ -176,7 +108,7 @@ class Queue:
             with self._table() as table:
                 while (item := self._next(table, now, among)) is not None:
                     if self._file("results", item.id).exists():  # its worker died between the result and the row
-                        _done(table, item.id, now)
+                        queue_rows.done(table, item.id, now)
                         continue
                     taken = "UPDATE item SET state = 'running', claim = ?, lease = ?, updated = ? WHERE id = ?"
                     table.execute(taken, (token, now + lease, now, item.id))
@@ -190,12 +122,12 @@ class Queue:
             ready = draft(final, result)
             try:
                 with self._table() as table:
-                    if not _held(table, claim):
+                    if not queue_rows.held(table, claim):
                         return False
                     with suppress(FileExistsError):
                         os.link(ready, final)
                     sync(final.parent)
-                    _done(table, claim.item.id, now)
+                    queue_rows.done(table, claim.item.id, now)
             finally:
                 ready.unlink(missing_ok=True)
             self._file("bodies", claim.item.id).unlink(missing_ok=True)
@@ -205,7 +137,7 @@ class Queue:
         """Let the item wait until `next_try`, or give it up (None); False where the claim is over."""
         state = "failed" if next_try is None else "waiting"
         with self._told(), self._table() as table:
-            if not _held(table, claim):
+            if not queue_rows.held(table, claim):
                 return False
             table.execute(
                 "UPDATE item SET state = ?, claim = '', attempts = attempts + 1, next_try = ?, error = ?, updated = ?"
@@ -218,7 +150,7 @@ class Queue:
         """Give the claim back as if it had never been taken."""
         free = "UPDATE item SET state = 'waiting', claim = '', updated = ? WHERE id = ?"
         with self._told(), self._table() as table:
-            if _held(table, claim):
+            if queue_rows.held(table, claim):
                 table.execute(free, (now, claim.item.id))
 
     def retry(self, id: str, *, now: int) -> bool:
@@ -241,10 +173,10 @@ class Queue:
         if not self._exists():
             return
         with self._told(), self._table() as table:
-            states = {item.id: item.state for item in _items(table, "")}
+            states = {item.id: item.state for item in queue_rows.items(table, "")}
             for id in (id for id, state in states.items() if state in ("waiting", "running")):
                 if self._file("results", id).exists():
-                    _done(table, id, now)
+                    queue_rows.done(table, id, now)
                     states[id] = "done"
                 elif states[id] == "waiting" and not self._file("bodies", id).exists():
                     lost = "UPDATE item SET state = 'failed', error = 'no_body', updated = ? WHERE id = ?"
@@ -264,15 +196,17 @@ class Queue:
         """What is to be taken next: of what waits, else of what somebody took who is gone."""
         waiting = "WHERE state = 'waiting' AND owner = ?"
         if among is None:
-            found = _items(table, f"{waiting} AND next_try <= ? ORDER BY next_try, id LIMIT 1", self._owner(), now)
+            found = queue_rows.items(
+                table, f"{waiting} AND next_try <= ? ORDER BY next_try, id LIMIT 1", self._owner(), now
+            )
         else:
-            found = [i for id in among for i in _items(table, f"{waiting} AND id = ?", self._owner(), id)]
+            found = [i for id in among for i in queue_rows.items(table, f"{waiting} AND id = ?", self._owner(), id)]
         if found:
             return found[0]
         for id, claim, lease in table.execute("SELECT id, claim, lease FROM item WHERE state = 'running' AND owner = ?", (self._owner(),)).fetchall():  # fmt: skip
             wanted = among is None or id in among
             if wanted and (lease <= now or not self._workers.lives(claim.partition(":")[0])):
-                return _items(table, "WHERE id = ?", id)[0]
+                return queue_rows.items(table, "WHERE id = ?", id)[0]
         return None
 
     def _spent(self, id: str, state: str | None, now: int) -> bool:
@@ -305,7 +239,7 @@ class Queue:
                 with suppress(FileExistsError):
                     os.link(drafted, file)  # whole at once, and only the first one's
                 drafted.unlink()
-            self._owned = file.read_text() + (_REHEARSED if self.rehearsal else "")
+            self._owned = file.read_text() + (REHEARSED if self.rehearsal else "")
         return self._owned
 
     @contextmanager
@@ -314,7 +248,7 @@ class Queue:
         and no result: results are files, and those are on the disk."""
         with self._lock:
             if self._connection is None:
-                self._connection = _connect(self.folder / "queue.db")
+                self._connection = queue_rows.connect(self.folder / "queue.db")
             table = self._connection
             table.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             table.execute("BEGIN IMMEDIATE")
@@ -342,34 +276,4 @@ def place(environ: Mapping[str, str]) -> str:
     return environ.get("HROUTE_QUEUE") or os.path.join(state, "hroute", "queue")
 
 
-def _connect(file: Path) -> sqlite3.Connection:
-    table = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-    table.execute("PRAGMA journal_mode = WAL")
-    table.executescript(_TABLE)
-    return table
-
-
-def _row(item: Item) -> tuple[Any, ...]:
-    bound = json.dumps(dict(item.taints)), json.dumps([dict(g) for g in item.guarantees])
-    return (
-        item.id, item.owner, item.state, item.created, item.updated, item.rule, item.policy, *bound,
-        item.attempts, item.next_try, item.error,
-    )  # fmt: skip
-
-
-def _items(table: sqlite3.Connection, where: str, *values: object) -> list[Item]:
-    found = table.execute(f"SELECT {_COLUMNS} FROM item {where}", values).fetchall()
-    return [
-        Item(id, owner, state, created, updated, rule, policy, json.loads(taints), tuple(json.loads(bound)), *rest)
-        for id, owner, state, created, updated, rule, policy, taints, bound, *rest in found
-    ]
-
-
-def _held(table: sqlite3.Connection, claim: Claim) -> bool:
-    held = "SELECT 1 FROM item WHERE id = ? AND state = 'running' AND claim = ?"
-    return table.execute(held, (claim.item.id, claim.token)).fetchone() is not None
-
-
-def _done(table: sqlite3.Connection, id: str, now: int) -> None:
-    closed = "UPDATE item SET state = 'done', claim = '', error = '', attempts = attempts + 1, updated = ? WHERE id = ?"
-    table.execute(closed, (now, id))
+__all__ = ["STATES", "Claim", "Item", "Queue", "place"]
