@@ -20,7 +20,8 @@ from hroute.router.stream import failure_of, says_something
 from hroute.terms.message import Done, Event, Reply, StopReason
 from hroute.terms.outcome import Failure
 from hroute.wire.errors import Dialect
-from hroute.wire.fields import Malformed, VendorFault
+from hroute.wire.fields import Malformed, VendorFault, loads
+from hroute.wire.framing import SseReader
 
 LONGEST: Final = 16 << 20
 """Bytes that one frame may have."""
@@ -117,14 +118,17 @@ class Passed:
         return frame + _TERMINATORS.get(self._wire.dialect, b"")
 
     def _noted(self, frames: bytes) -> bytes:
-        self.last = frames
+        if self._wire.dialect != "openai_responses" or b'"sequence_number"' in frames:
+            self.last = frames
         return frames
 
     def _look(self, frames: bytes) -> None:
         """Read those of `frames` that say how the stream began or ended. Raises Malformed, VendorFault."""
-        if self._done is not None or not self._matters(frames):
+        if self._done is not None:
             return
-        for frame in frames.split(b"\n\n"):
+        if not _sound(frames):
+            raise Malformed("an event of the stream is no object")
+        for frame in frames.split(b"\n\n") if self._matters(frames) else ():
             if frame and self._matters(frame):
                 self._note(self._reader.feed(frame + b"\n\n"))
 
@@ -209,6 +213,21 @@ class Frames:
         if len(self.rest) > LONGEST:
             raise Malformed("a frame of the stream is too long")
         return data[:end]
+
+
+def _sound(frames: bytes) -> bool:
+    """Whether every frame holds an object, the mark of the end, or nothing: what a client could not read must not pass.
+    A frame that ends like one is believed; the others are read."""
+    if frames.count(b"\n\n") == frames.count(b"}\n\n") + frames.count(b"[DONE]\n\n"):
+        return True
+    return all(_readable(event.data) for event in SseReader().feed(frames))
+
+
+def _readable(data: str) -> bool:
+    try:
+        return data.strip() in ("", "[DONE]") or isinstance(loads(data), Mapping)
+    except Malformed:
+        return False
 
 
 _TERMINATORS: Final[Mapping[Dialect, bytes]] = dict.fromkeys(("openai_chat", "openai_completions"), b"data: [DONE]\n\n")
