@@ -118,5 +118,38 @@ def streams(draw: st.DrawFn) -> list[Event]:
     return [*events, Done(Reply(parts, "model-1", stop, draw(usages())))]
 
 
+@st.composite
+def odd_streams(draw: st.DrawFn) -> list[Event]:
+    """Events as only some vendors send them: parts in any order and more than once, seals, empty pieces, a call whose
+    arguments break off, every way to stop."""
+    events: list[Event] = []
+    calls = 0
+    for kind in draw(
+        st.lists(st.sampled_from(["text", "thinking", "sealed", "hidden", "call", "nothing"]), max_size=6)
+    ):
+        word = draw(words)
+        match kind:
+            case "text":
+                events.append(TextDelta(word))
+            case "thinking":
+                events.append(ThinkingDelta(word))
+            case "sealed":
+                events += [ThinkingDelta(word), ThinkingDelta("", "c2VhbA==", sealed_by="anthropic")]
+            case "hidden":
+                events.append(ThinkingDelta("", "aGlkZGVu", True, "anthropic"))
+            case "nothing":
+                events.append(TextDelta(""))
+            case "call":
+                pieces = _cut(dumps(draw(objects)), draw(st.integers(1, 9)))
+                events.append(ToolUseDelta(calls, f"call_{calls}", f"tool_{calls}"))
+                events += [ToolUseDelta(calls, json=piece) for piece in pieces]
+                calls += 1
+    stop = draw(st.sampled_from([s for s in StopReason if s is not StopReason.TRUNCATED]))
+    last = events[-1] if events else None
+    if isinstance(last, ToolUseDelta) and not last.id and draw(st.booleans()):
+        events, stop = events[:-1], StopReason.LENGTH
+    return [*events, Done(Reply((), "model-1", stop, draw(usages())))]
+
+
 def _cut(text: str, size: int) -> list[str]:
     return [text[n : n + size] for n in range(0, len(text), size)]
