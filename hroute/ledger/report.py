@@ -119,6 +119,8 @@ def whole(transaction: Transaction, id: str) -> dict[str, Any] | None:
     ]
     for redacted, prompt, answer in transaction.run("SELECT redacted, prompt, answer FROM said WHERE id = ?", (id,)):
         row["said"] = {"redacted": bool(redacted), "prompt": prompt, "answer": answer}
+    for (answer,) in transaction.run("SELECT answer FROM said WHERE id = ?", (f"{id}/shadow",)):
+        row["around"]["shadow"]["answer"] = answer
     return row
 
 

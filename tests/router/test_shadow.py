@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hroute.errors import AllFailed
-from hroute.ledger import report
+from hroute.ledger import report, retention
 from hroute.ledger.ledger import Ledger, at
 from hroute.ledger.rollup import kept, recomputed
 from hroute.providers.protocol import Permit, Target
@@ -180,6 +180,22 @@ def test_text_is_kept_only_where_the_policy_keeps_text(books: Ledger) -> None:
     with books.read() as view:
         texts = view.run("SELECT answer FROM said WHERE id LIKE '%/shadow'")
     assert texts == [("talkative",)]
+    kept_as = rows(books)[1]["id"]
+    with books.read() as view:
+        found = report.whole(view, kept_as)
+    assert found is not None
+    assert found["around"]["shadow"]["answer"] == "talkative"
+
+
+def test_what_a_shadow_said_goes_with_its_request(books: Ledger) -> None:
+    completed(books, FakePlugin(), shadowing(log_text="full"))
+    assert books.flush(10)
+    with books.read() as view:
+        assert view.run("SELECT count(*) FROM said") == [(2,)]
+    with books.store().write(1.0) as transaction:
+        retention.prune(transaction, 10**15)
+    with books.read() as view:
+        assert view.run("SELECT count(*) FROM said") == [(0,)]
 
 
 # who is not asked
