@@ -104,7 +104,7 @@ def look(transaction: Transaction, now: int, *, zone: str = "UTC", thresholds: T
     """Look once an hour, whichever process comes first; leave an alert for what has grown since and was not told yet.
     Gives what is told now. An alarm that is over is forgotten, so that the next one is told."""
     last = transaction.run("SELECT ts FROM done WHERE name = ?", (_LOOK,))
-    if last and int(last[0][0]) // HOUR >= now // HOUR:
+    if last and int(last[0][0]) // HOUR == now // HOUR:
         return []
     transaction.run(
         "INSERT INTO done (name, ts) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET ts = excluded.ts", (_LOOK, now)

@@ -353,14 +353,15 @@ def test_feedback_on_a_row_that_was_dropped_says_so(month: list[str], cli: Cli) 
 def test_following_shows_what_comes_and_nothing_older(
     month: list[str], books: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rounds = iter(range(3))
+    rounds = iter(range(4))
     fresh = uuid7()
 
     def pause(_: float) -> None:
-        if next(rounds) == 0:
+        turn = next(rounds)
+        if turn == 0:
             books.append(row(fresh, ts=int(time.time() * 1000) - 500, latency_ms=500.0))
             assert books.flush()
-        else:
+        elif turn == 3:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("hroute.cli.logs.time.sleep", pause)

@@ -110,7 +110,7 @@ def test_every_axis_has_the_same_requests_and_the_same_money(books: Ledger, axis
     )
     books.append(row("a", cost=7, intent="prices", outcome="server", escalation="budget"))
     books.append(row("b", cost=None, provider="other", rule="r", escalated=True, escalation="outage", session="s"))
-    books.append(row("c", session="s", ts=NOON + 1_000, tries=(attempt(outcome="bad_content"), attempt())))
+    books.append(row("c", session="s", ts=NOON + 1_000, tries=(*[attempt(outcome="bad_content")] * 2, attempt())))
     books.append(Feedback("b", NOON, "bad"))
     told = found(books, axis)
     for count in ("requests", "escalated", "diverted", "failed", "spoiled", "follow_ups", "good", "bad"):

@@ -98,7 +98,7 @@ OPENROUTER_DAYS = {
     ]
 }  # fmt: skip
 LITELLM = [
-    {"request_id": "r1", "startTime": "2026-11-20T23:30:00+02:00", "endTime": "x", "spend": 0.5, "model": "gpt-4o",
+    {"request_id": "r1", "startTime": "2026-11-21T00:30:00+02:00", "endTime": "x", "spend": 0.5, "model": "gpt-4o",
      "prompt_tokens": 100, "completion_tokens": 50, "cache_hit": "False", "metadata": {}},
 ]  # fmt: skip
 LITELLM_DAYS = {
@@ -254,6 +254,11 @@ def test_the_difference_is_told_by_day_and_model(books: Ledger, tmp_path: Path) 
     assert sonnet.ledger.tokens == 120
 
 
+def test_a_local_model_with_a_vendors_name_is_not_in_the_vendors_bill(books: Ledger, tmp_path: Path) -> None:
+    called(books, "gpt-oss:20b", 0)
+    assert [r.model for r in compared(books, read(tmp_path, OPENAI_COST)).rows] == ["gpt-4o-2024-08-06"]
+
+
 def test_only_days_that_the_export_covers_are_compared(books: Ledger, tmp_path: Path) -> None:
     called(books, "claude-opus-4-5", 7, NOON - 24 * HOUR)
     called(books, "claude-opus-4-5", 7, NOON + 24 * HOUR)
@@ -286,6 +291,7 @@ def test_an_export_that_knows_no_models_is_compared_as_a_whole(books: Ledger, tm
     called(books, "gpt-4o", 4 * CENT)
     called(books, "gpt-4o-mini", CENT)
     called(books, "claude-opus-4-5", 10**9)
+    called(books, "gpt-oss:20b", 0)
     (only,) = compared(books, read(tmp_path, OPENAI_COSTS)).rows
     assert (only.model, only.difference) == ("", -CENT)
 
