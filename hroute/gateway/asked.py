@@ -63,9 +63,12 @@ class Asked:
         return found if isinstance(found, str) else None
 
 
-def read(door: Door, raw: bytes, headers: Mapping[str, str], query: str = "", path: str = "") -> Asked:
-    """Raises Malformed where the body is not what the dialect prescribes, UsageError where a signal does not fit."""
-    whole = decode(raw)
+def read(
+    door: Door, raw: bytes, headers: Mapping[str, str], query: str = "", path: str = "", *, leniently: bool = False
+) -> Asked:
+    """Raises Malformed where the body is not what the dialect prescribes, UsageError where a signal does not fit.
+    `leniently`: also what would be refused because readers may differ over it."""
+    whole = decode(raw, leniently=leniently)
     body, said = _without_signals(whole)
     if not word(body, "model"):
         raise Malformed("model: a name is wanted here")

@@ -20,15 +20,15 @@ DEEPEST: Final = 250
 _TOO_DEEP: Final = "the body is nested too deeply"
 
 
-def decode(raw: bytes) -> Json:
-    """A body as JSON. Raises Malformed."""
+def decode(raw: bytes, *, leniently: bool = False) -> Json:
+    """A body as JSON. Raises Malformed. `leniently`: of a key that stands twice the last value counts."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         value, twice = _oddly(raw), doubled(raw)  # what is odd but readable, such as a lone surrogate
     else:
         twice = _maybe_twice(raw, value) and doubled(raw)
-    if twice:
+    if twice and not leniently:
         raise Malformed("a key stands twice in one object, and which of them counts nobody can say")
     return mapping(value, "body")
 

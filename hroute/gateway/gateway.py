@@ -86,7 +86,7 @@ class Gateway:
             raw = await access.body_of(receive, headers)
             query = scope["query_string"].decode("latin-1")
             if self.observing:
-                by = RawAsked(scope["method"], scope["path"], query, headers, raw, door.vendor)
+                by = RawAsked(scope["method"], _as_sent(scope), query, headers, raw, door.vendor)
                 await self._observe(door, by, responder, client)
             else:
                 asked = await self._read(door, raw, headers, query)
@@ -98,8 +98,8 @@ class Gateway:
         async with self.telling(responder, dialect_of(scope["path"])):
             headers, _ = self.admit(scope)
             raw = await access.body_of(receive, headers)
-            query, path = scope["query_string"].decode("latin-1"), scope["path"]
-            by = RawAsked(scope["method"], path, query, headers, raw, vendor_of(path, headers))
+            query, path = scope["query_string"].decode("latin-1"), _as_sent(scope)
+            by = RawAsked(scope["method"], path, query, headers, raw, vendor_of(scope["path"], headers))
             await self._relay(by, responder)
 
     async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -225,7 +225,7 @@ class Gateway:
         """As before; what the policy says is written down. What it cannot read is passed on all the same."""
         engine = self.engine
         try:
-            asked = _of_client(read(door, by.body, by.headers, by.query, by.path), client)
+            asked = _of_client(read(door, by.body, by.headers, by.query, by.path, leniently=True), client)
             place = before(engine.policy, door.vendor, asked.model, self.environ)
             run = engine.observe(asked.request, asked.given, place, stream=asked.request.stream)
         except Exception as error:
@@ -291,6 +291,12 @@ class Gateway:
                 self.metrics.refused(dialect, refusal.status)
                 headers = (("content-type", "application/json"), *refusal.headers)
                 await responder.whole(refusal.status, headers, written(refusal.body(dialect)))
+
+
+def _as_sent(scope: Scope) -> str:
+    """The path as it was written: an escape that is undone here could end a line at the upstream."""
+    written_so: bytes = scope.get("raw_path") or scope["path"].encode()
+    return written_so.decode("latin-1")
 
 
 def _of_client(asked: Asked, client: Client | None) -> Asked:

@@ -58,6 +58,23 @@ def test_bytes_and_credentials_arrive_as_the_client_sent_them(observing: House, 
     assert answer.headers["x-hroute-rule"] == "default"
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/models/a%20b", "/v1/models/a%0d%0aX-Evil:%201", "/v1/models/a%2Fb%3Fc", "/v1/x/%C3%A9"]
+)
+def test_an_escape_in_a_path_is_not_undone(observing: House, notary: Notary, path: str) -> None:
+    observing.client.get(observing.url + path, headers={"anthropic-version": "2023-06-01"})
+    [seen] = notary.noted
+    assert seen.path == f"/claude{path}"
+    assert seen.header("x-evil") is None
+
+
+def test_a_key_that_stands_twice_is_observed_all_the_same(observing: House, notary: Notary) -> None:
+    raw = b'{"model":"m","max_tokens":5,"max_tokens":6,"messages":[{"role":"user","content":"hi"}]}'
+    answer = observing.post("/v1/messages", raw)
+    assert notary.noted[0].body == raw
+    assert answer.headers["x-hroute-rule"] == "default"
+
+
 def test_what_cannot_be_read_and_other_paths_are_passed_by(observing: House, notary: Notary) -> None:
     assert observing.post("/v1/messages", b"{ not json").content == ANSWERS["/v1/messages"]
     assert notary.noted[-1].body == b"{ not json"
