@@ -87,7 +87,12 @@ def _blind_spots(policy: Policy) -> Iterator[str]:
     yield f"  looked for    {', '.join(sought) or 'nothing'}"
     if silent:
         yield f"  not counted   {', '.join(silent)} alone leave contains_pii false"
-    yield f"  never found   {', '.join(NOT_FOUND)}: only a caller can say them"
+    if settings.presidio is None:
+        yield f"  never found   {', '.join(NOT_FOUND)} (names, places without a number): only a caller can say them, or a model"
+        yield "                (signals: {pii: {presidio: true}})"
+    else:
+        asked = ", ".join(settings.presidio.entities)
+        yield f"  by a model    {visible(asked)}, as far as Presidio with {visible(settings.presidio.model)} knows them: measure it by hroute eval"
     if settings.allow:
         yield f"  let through   {count(len(settings.allow), 'value')} that the policy calls nothing"
     yield "  Detectors know formats, checksums and cue words; a number written in words passes unseen."

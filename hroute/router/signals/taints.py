@@ -102,7 +102,8 @@ class Taints:
             scanner = self._detectors.pii or scanner_for(self._settings.pii)
             found = look(sent, scanner, self._cache, self._settings.pii.counts)
             hidden = unread(sent) if self._settings.unread_taints else frozenset()
-            self._personal = Found(found.findings, found.unsure | hidden)
+            also = self._by_model(sent)
+            self._personal = Found((*found.findings, *also.findings), found.unsure | also.unsure | hidden)
         return self._personal
 
     @property
@@ -111,6 +112,19 @@ class Taints:
         if self._secret is None:
             self._secret = look(self._sent.blocks(), self._detectors.secrets or SECRETS, self._cache)
         return self._secret
+
+    def _by_model(self, sent: Iterable[Block]) -> Found:
+        """What a language model finds beside the patterns, where the policy asks one: kinds that it looks for, and no value
+        that it calls nothing."""
+        settings = self._settings.pii
+        if settings.presidio is None or self._detectors.pii is not None:
+            return Found()
+        from hroute.router.signals.presidio import Hurried
+        from hroute.router.signals.presidio import scanner_for as presidio_for
+
+        hurried = Hurried(presidio_for(settings.presidio, settings.allow), settings.presidio.timeout)
+        found = look((block for block in sent if not block.schema), hurried, self._cache)
+        return Found(tuple(f for f in found.findings if f.kind in settings.kinds), found.unsure)
 
     def _places(self) -> frozenset[str]:
         """Where it stood; what the caller says is added, as for the taints that this belongs to."""
