@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from hroute.providers import transport
 from hroute.providers.outcomes import Row
+from hroute.providers.parameters import EXTRA, MAPPING, OF_THE_CALL, TEXT, Parameters
 from hroute.providers.protocol import Capabilities, Target
 from hroute.providers.stainless import Reader, StainlessPlugin
 from hroute.terms.message import Reply, Request
@@ -46,9 +47,26 @@ EXCEPTIONS: Final = {
     "AnthropicError": Outcome.SERVER,
 }
 
-PARAMS: Final = frozenset(
-    {"temperature", "top_p", "top_k", "stop", "thinking", "effort", "tool_choice", "parallel_tool_calls", "metadata", "service_tier"}
+PARAMETERS: Final = Parameters(
+    "anthropic",
+    common=frozenset(
+        {"temperature", "top_p", "top_k", "stop", "thinking", "effort", "tool_choice", "parallel_tool_calls", "metadata", "service_tier"}
+    ),
+    own={
+        "cache_control": MAPPING, "container": {"title": "a text or a mapping", "type": ["string", "object"]}, "diagnostics": MAPPING,
+        "inference_geo": TEXT, "speed": TEXT, **EXTRA,
+    },
+    spellings={"stop_sequences": "stop"},
+    elsewhere={
+        **OF_THE_CALL,
+        "output_config": "`effort` says it, and the request or the rule's `validate` says the form of the answer",
+        "system": "the request says it",
+        "user_profile_id": "a policy sends no headers",
+        "workspace_id": "a policy sends no headers",
+    },
 )  # fmt: skip
+"""What of `messages.create` a policy may say; a test walks the SDK's own signature. The sampling parameters, which the SDK
+has no more names for, are sent as ever: models that do not take them say so."""
 
 
 class AnthropicPlugin(StainlessPlugin):
@@ -56,7 +74,7 @@ class AnthropicPlugin(StainlessPlugin):
     capabilities = Capabilities(thinking=True, default_base_url="https://api.anthropic.com")
     rows = ROWS
     exceptions = EXCEPTIONS
-    params = PARAMS
+    parameters = PARAMETERS
     path = "/v1/messages"
 
     def warm(self) -> None:

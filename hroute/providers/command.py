@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from hroute.providers.parameters import Parameters
 from hroute.providers.probe import Probe
 from hroute.providers.programs import process
 from hroute.providers.programs.claude import Claude
@@ -30,6 +31,9 @@ from hroute.terms.message import Done, Event, Reply, Request, TextDelta
 from hroute.terms.outcome import Failure, Outcome
 
 PROFILES: Final[Mapping[str, Profile]] = {profile.name: profile for profile in (Claude(), Codex(), Plain())}
+
+PARAMETERS: Final = Parameters("command", frozenset({"effort"}))
+"""What the clients can be told; a program of another kind is told nothing."""
 
 KEEPS: Final = ("PATH", "HOME", "USER", "LOGNAME")
 """Variables of our environment that every program gets: where programs are, and whose home holds a login."""
@@ -118,7 +122,8 @@ def _prepared(target: Target, request: Request) -> tuple[Profile, Request]:
     name = profile_name(target.command, target.options)
     if name not in PROFILES:
         raise ProviderError(Failure(Outcome.CAPABILITY, f"plugin command has no profile `{name}`", code="no_profile"))
-    return PROFILES[name], with_params("command", PROFILES[name].params, target, replace(request, stream=False))
+    known = replace(PARAMETERS, common=PROFILES[name].params)
+    return PROFILES[name], with_params(known, target, replace(request, stream=False))
 
 
 def _program(target: Target, path: str | None) -> str:

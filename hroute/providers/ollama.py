@@ -18,6 +18,7 @@ from hroute.errors import UsageError
 from hroute.providers import http_failures, transport
 from hroute.providers.ollama_window import Loaded, Model, context_for, model_of, residence_of
 from hroute.providers.outcomes import Row, failure, outcome_of, rejected
+from hroute.providers.parameters import NUMBER, OF_THE_CALL, WHOLE, YES, Parameters
 from hroute.providers.probe import Probe
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.stainless import ended, heard, with_params
@@ -46,9 +47,28 @@ LOADED: Final = Loaded()
 BELIEVED: Final = 60.0
 """Seconds for which a model is what /api/show said that it is."""
 
-PARAMS: Final = frozenset(
-    {"temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "stop", "num_ctx", "effort", "thinking", "keep_alive", "logprobs"}
+PARAMETERS: Final = Parameters(
+    "ollama",
+    common=frozenset(
+        {"temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "stop", "num_ctx", "effort", "thinking",
+         "keep_alive", "logprobs"}
+    ),
+    own={
+        **dict.fromkeys(("min_p", "mirostat_eta", "mirostat_tau", "repeat_penalty", "tfs_z", "typical_p"), NUMBER),
+        **dict.fromkeys(("main_gpu", "mirostat", "num_batch", "num_gpu", "num_keep", "num_thread", "repeat_last_n", "top_logprobs"), WHOLE),
+        **dict.fromkeys(("f16_kv", "logits_all", "low_vram", "numa", "penalize_newline", "use_mlock", "use_mmap"), YES),
+    },
+    spellings={"think": "thinking"},
+    elsewhere={
+        **OF_THE_CALL,
+        "embedding_only": "such a model writes nothing",
+        "vocab_only": "such a model writes nothing",
+        "format": "the request says it, or the rule's `validate`",
+        "num_predict": "`max_tokens` says it",
+        "options": "each of them is a parameter by its own name",
+    },
 )  # fmt: skip
+"""What of `chat` and of its `Options` a policy may say; a test walks the SDK's own signature."""
 
 
 class OllamaPlugin:
@@ -74,7 +94,7 @@ class OllamaPlugin:
         transport.warm("httpx")
 
     def send(self, target: Target, request: Request, permit: Permit) -> Reply:
-        made = with_params(self.name, PARAMS, target, replace(request, stream=False))
+        made = with_params(PARAMETERS, target, replace(request, stream=False))
         permit.spend(target.name)
         timer = Timer(target, stream=False)
         with _mapped(timer), timed(timer):
@@ -83,12 +103,12 @@ class OllamaPlugin:
             return _whole(wire.parse_reply(client._request(dict, "POST", "/api/chat", json=body)), target, body)
 
     def stream(self, target: Target, request: Request, permit: Permit) -> Iterator[Event]:
-        made = with_params(self.name, PARAMS, target, replace(request, stream=True))
+        made = with_params(PARAMETERS, target, replace(request, stream=True))
         permit.spend(target.name)
         return self._stream(target, made)
 
     async def asend(self, target: Target, request: Request, permit: Permit) -> Reply:
-        made = with_params(self.name, PARAMS, target, replace(request, stream=False))
+        made = with_params(PARAMETERS, target, replace(request, stream=False))
         permit.spend(target.name)
         timer = Timer(target, stream=False)
         with _mapped(timer), timed(timer):
@@ -98,7 +118,7 @@ class OllamaPlugin:
             return _whole(wire.parse_reply(answer), target, body)
 
     def astream(self, target: Target, request: Request, permit: Permit) -> AsyncIterator[Event]:
-        made = with_params(self.name, PARAMS, target, replace(request, stream=True))
+        made = with_params(PARAMETERS, target, replace(request, stream=True))
         permit.spend(target.name)
         return self._astream(target, made)
 

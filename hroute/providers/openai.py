@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 from hroute.providers import transport
 from hroute.providers.openai_options import OPTIONS
 from hroute.providers.outcomes import Row
+from hroute.providers.parameters import EXTRA, MAPPING, OF_THE_CALL, TEXT, WHOLE, YES, Parameters
 from hroute.providers.protocol import Capabilities, Target
 from hroute.providers.stainless import Reader, StainlessPlugin
 from hroute.terms.message import Reply, Request
 from hroute.terms.outcome import Outcome
 from hroute.wire import openai_chat as wire
 from hroute.wire import openai_chat_stream
+from hroute.wire.formats import FORMS
 
 OWN_ADDRESS: Final = "https://api.openai.com/v1"
 
@@ -26,12 +28,14 @@ ROWS: Final = (
     Row(Outcome.CAPABILITY, code="context_length_exceeded"),
     Row(Outcome.CAPABILITY, code="exceed_context_size_error"),
     Row(Outcome.CAPABILITY, code="string_above_max_length"),
+    Row(Outcome.CAPABILITY, 400, code="content_filter"),
     Row(Outcome.CAPACITY, code="rate_limit_exceeded"),
     Row(Outcome.CAPACITY, code="server_is_overloaded"),
     Row(Outcome.CAPACITY, code="slow_down"),
     Row(Outcome.CAPACITY, code="rate_limit_error"),
 )
-"""https://platform.openai.com/docs/guides/error-codes; `exceed_context_size_error` is llama.cpp's."""
+"""https://platform.openai.com/docs/guides/error-codes; `exceed_context_size_error` is llama.cpp's,
+`content_filter` Azure's, which does not let a prompt through that others answer."""
 
 EXCEPTIONS: Final = {
     "APIConnectionError": Outcome.TRANSPORT,
@@ -47,10 +51,32 @@ EXCEPTIONS: Final = {
     "OpenAIError": Outcome.SERVER,
 }
 
-PARAMS: Final = frozenset(
-    {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop", "effort", "logprobs", "tool_choice",
-     "parallel_tool_calls", "metadata", "service_tier"}
+PARAMETERS: Final = Parameters(
+    "openai",
+    common=frozenset(
+        {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop", "effort", "logprobs", "tool_choice",
+         "parallel_tool_calls", "metadata", "service_tier"}
+    ),
+    own={
+        "logit_bias": MAPPING, "moderation": MAPPING, "prediction": MAPPING, "prompt_cache_key": TEXT, "prompt_cache_options": MAPPING,
+        "prompt_cache_retention": TEXT, "safety_identifier": TEXT, "store": YES, "top_logprobs": WHOLE, "user": TEXT, "verbosity": TEXT,
+        "web_search_options": MAPPING, **EXTRA,
+    },
+    spellings={"reasoning_effort": "effort"},
+    elsewhere={
+        **OF_THE_CALL,
+        "audio": "an answer is text",
+        "modalities": "an answer is text",
+        "function_call": "`tool_choice` says it",
+        "functions": "the request's tools say it",
+        "max_completion_tokens": "`max_tokens` says it, under the name that the server knows",
+        "n": "a call has one answer",
+        "response_format": "the request says it, or the rule's `validate`",
+        "stream_options": "hroute sets them",
+        "thinking": "`effort` says it, or `extra_body: {thinking: ...}` where the server knows that",
+    },
 )  # fmt: skip
+"""What of `chat.completions.create` a policy may say; a test walks the SDK's own signature."""
 
 
 class OpenAIPlugin(StainlessPlugin):
@@ -58,7 +84,7 @@ class OpenAIPlugin(StainlessPlugin):
     capabilities = Capabilities(default_base_url=OWN_ADDRESS, logprobs=True, options=OPTIONS)
     rows = ROWS
     exceptions = EXCEPTIONS
-    params = PARAMS
+    parameters = PARAMETERS
     path = "/chat/completions"
 
     def warm(self) -> None:
@@ -98,13 +124,26 @@ class OpenAIPlugin(StainlessPlugin):
         return client.chat.completions
 
     def body(self, target: Target, request: Request) -> dict[str, Any]:
-        return wire.emit_request(request, target.model, limit_key=limit_key(target))
+        return body_for(target, request)
 
     def parse(self, body: Any) -> Reply:
         return wire.parse_reply(body)
 
     def reader(self) -> Reader:
         return openai_chat_stream.Reader()
+
+
+def body_for(target: Target, request: Request) -> dict[str, Any]:
+    """The body of a chat completion, as the server behind `target` understands it."""
+    return wire.emit_request(request, target.model, limit_key=limit_key(target), forms=forms(target))
+
+
+def forms(target: Target) -> tuple[str, ...]:
+    """The forms of a `response_format` that the server knows. DeepSeek rejects a JSON Schema."""
+    known = target.options.get("response_format")
+    if isinstance(known, list):
+        return tuple(map(str, known))
+    return ("json_object",) if _host(target) == "api.deepseek.com" else FORMS
 
 
 def limit_key(target: Target) -> str:
@@ -116,5 +155,9 @@ def limit_key(target: Target) -> str:
 
 def _vendor(target: Target) -> bool:
     """Whether the address is OpenAI's own, or Azure's."""
-    host = urlsplit(target.base_url or OWN_ADDRESS).hostname or ""
+    host = _host(target)
     return host == "api.openai.com" or host.endswith(".openai.azure.com")
+
+
+def _host(target: Target) -> str:
+    return urlsplit(target.base_url or OWN_ADDRESS).hostname or ""

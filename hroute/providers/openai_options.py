@@ -14,6 +14,12 @@ OPTIONS: Final[Mapping[str, Any]] = {
             "enum": ["max_tokens", "max_completion_tokens"],
             "description": "The name by which the server knows the limit on output tokens. Without it OpenAI and Azure are told `max_completion_tokens`, everybody else `max_tokens`.",
         },
+        "response_format": {
+            "title": "a list of json_schema and json_object",
+            "type": "array",
+            "items": {"title": "json_schema or json_object", "enum": ["json_schema", "json_object"]},
+            "description": "The forms of a `response_format` that the server takes. What it does not take is asked for in words. Without it: both; of DeepSeek `json_object` alone.",
+        },
         "responses": {
             "title": "true or false",
             "type": "boolean",

@@ -65,12 +65,29 @@ CONTEXT: Final = frozenset(
 
 NO_CREDIT: Final = ("credit balance", "insufficient balance", "insufficient_quota", "exceeded your current quota", "billing hard limit")  # fmt: skip
 
+LACKS: Final = (
+    "does not support tools", "does not support function calling", "tool use is not supported", "tool choice requires", "tools param requires",
+    "does not support image", "image input is not supported", "image_url is only supported", "not a multimodal model",
+    "does not support thinking", "response_format",
+)  # fmt: skip
+"""How vendors and local servers (vLLM, llama.cpp, LM Studio) say that a model or a server cannot do what another can."""
+
+TOO_MUCH_OUTPUT: Final = (
+    "max_tokens is too large",
+    "max_completion_tokens is too large",
+    "maximum allowed number of output tokens",
+)
+"""How vendors say that a model writes less than was allowed: the limit is mostly our own, never the caller's mistake alone."""
+
 COMMON: Final = (
     Row(Outcome.CAPABILITY, 400, words=TOO_LONG),
     Row(Outcome.CAPABILITY, 422, words=TOO_LONG),
     Row(Outcome.CREDENTIAL, 400, words=NO_CREDIT),
     Row(Outcome.CREDENTIAL, 429, words=NO_CREDIT),
-    Row(Outcome.CAPABILITY, 400, words=("does not support tools", "does not support image", "does not support thinking", "tool use is not supported")),
+    Row(Outcome.CAPABILITY, 400, words=LACKS),
+    Row(Outcome.CAPABILITY, 422, words=LACKS),
+    Row(Outcome.CAPABILITY, 500, words=LACKS),  # llama.cpp
+    Row(Outcome.CAPABILITY, 400, words=TOO_MUCH_OUTPUT),
 )  # fmt: skip
 
 

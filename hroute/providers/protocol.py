@@ -69,7 +69,8 @@ class Plugin(Protocol):
     """One vendor's wire. Both ways of calling demand a Permit and spend it before the first byte leaves.
 
     It may also have `warm()`, which imports what the first call needs (nothing of it counts as latency), and `close()`
-    and `aclose()`, which close its connections.
+    and `aclose()`, which close its connections; and `parameters` (`hroute.providers.parameters.Parameters`), by which
+    `hroute check` finds a parameter that it does not carry.
     """
 
     name: str

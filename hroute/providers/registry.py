@@ -14,6 +14,8 @@ from hroute.providers.protocol import Capabilities, Plugin
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from hroute.providers.parameters import Parameters
+
 GROUP: Final = "hroute.providers"
 """The entry point group in which a package announces its plugins: `name = "module:Class"`."""
 
@@ -63,6 +65,21 @@ def facts(plugin: str) -> Capabilities:
     """What `plugin` can carry. Imports a third party's module, never an SDK for a built-in one. Raises UsageError."""
     known = _BUILT_IN.get(plugin)
     return known[1] if known else load(plugin).capabilities
+
+
+def parameters(plugin: str) -> Parameters | None:
+    """Which parameters of a model `plugin` carries; None for one that does not say, or is not there."""
+    from hroute.providers.parameters import Parameters
+
+    if plugin in _BUILT_IN:
+        module = _import(plugin, f"{_BUILT_IN[plugin][0].partition(':')[0]}:__dict__")
+        found = module.get("PARAMETERS")
+    else:
+        try:
+            found = getattr(load(plugin), "parameters", None)
+        except UsageError:
+            return None
+    return found if isinstance(found, Parameters) else None
 
 
 def load(plugin: str) -> Plugin:

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from hroute.providers import http_failures, transport
 from hroute.providers.outcomes import Row, failure, outcome_of, rejected, told, with_allowances
+from hroute.providers.parameters import OF_TOOLS, Parameters
 from hroute.providers.probe import Probe
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.timer import Timer, timed
@@ -38,14 +39,14 @@ class StainlessPlugin:
     """Base of the two adapters. A subclass says how a client is made, what a body is, and what errors mean.
 
     `exceptions` names every class of the SDK that bears no status; `rows` are the vendor's own lines of the outcome table,
-    by which those with a status go; `params` are the parameters that the dialect carries; `path` is where a body goes.
+    by which those with a status go; `parameters` are those that the dialect carries; `path` is where a body goes.
     """
 
     name: str
     capabilities: Capabilities
     rows: tuple[Row, ...] = ()
     exceptions: Mapping[str, Outcome] = {}
-    params: frozenset[str] = frozenset()
+    parameters: Parameters
     path: str = ""
 
     def __init__(self) -> None:
@@ -173,7 +174,7 @@ class StainlessPlugin:
                 await opening.__aexit__(None, None, None)
 
     def _body(self, target: Target, request: Request, *, stream: bool) -> dict[str, Any]:
-        return self.body(target, with_params(self.name, self.params, target, replace(request, stream=stream)))
+        return self.body(target, with_params(self.parameters, target, replace(request, stream=stream)))
 
     def _arguments(self, target: Target, request: Request) -> dict[str, Any]:
         """Arguments of `create`: what it demands by name, the rest as it stands (its signature changes with each SDK)."""
@@ -230,21 +231,14 @@ class StainlessPlugin:
         return rejected(self.rows, status, codes, message or str(getattr(error, "message", "")), headers)
 
 
-def with_params(plugin: str, known: frozenset[str], target: Target, request: Request) -> Request:
-    """`request` with the provider's own parameters under the caller's. What the plugin cannot carry is refused, by name."""
-    params = {**target.params, **request.params}
+def with_params(known: Parameters, target: Target, request: Request) -> Request:
+    """`request` with the provider's own parameters under the caller's. What the plugin cannot carry is refused, by name; what
+    says nothing without tools is left out without them, for the vendors reject it."""
+    params = known.fit({**target.params, **request.params})
+    if not request.tools:
+        params = {name: value for name, value in params.items() if name not in OF_TOOLS}
     limit = params.pop("max_tokens", None)
-    for name in params:
-        if name not in known:
-            raise ProviderError(
-                Failure(
-                    Outcome.CAPABILITY,
-                    f"plugin {plugin} does not know the parameter `{name}`",
-                    code="unknown_parameter",
-                )
-            )
-    asked = request.max_tokens if request.max_tokens is not None else limit
-    return replace(request, params=params, max_tokens=asked if isinstance(asked, int) else None)
+    return replace(request, params=params, max_tokens=request.max_tokens if request.max_tokens is not None else limit)
 
 
 def heard(event: Event, timer: Timer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,7 +11,8 @@ from hroute.providers import ollama as ollama_plugin
 from hroute.providers import openai as openai_plugin
 from hroute.providers.ollama_window import Model
 from hroute.providers.outcomes import Row, failure, outcome_of, rejected, told
-from hroute.providers.protocol import ProviderError, Target
+from hroute.providers.parameters import OF_TOOLS, TEXT, Parameters
+from hroute.providers.protocol import Target
 from hroute.providers.stainless import Reader
 from hroute.terms.message import Reply, Request
 from hroute.terms.outcome import Failure, Outcome
@@ -35,13 +36,13 @@ ANTHROPIC_VERSION: Final = "2023-06-01"
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One dialect as a vendor speaks it. `path` stands under a target's address, `params` are the common parameters that
-    it carries, `emit` makes the body of a request whose parameters fit."""
+    """One dialect as a vendor speaks it. `path` stands under a target's address, `parameters` are those that it carries,
+    `emit` makes the body of a request whose parameters fit."""
 
     dialect: Dialect
     path: str
     rows: tuple[Row, ...]
-    params: frozenset[str]
+    parameters: Parameters
     emit: Callable[[Target, Request], dict[str, Any]]
     reader: Callable[[], Reader]
     parse: Callable[[Json], Reply]
@@ -70,20 +71,24 @@ def speaks_completions(target: Target) -> bool:
     return said if isinstance(said, bool) else target.base_url is None or target.model.startswith(_CONTINUE)
 
 
-def fitting(wire: Wire, target: Target, request: Request) -> tuple[Request, tuple[str, ...]]:
-    """`request` with the target's own parameters under the caller's, and the names of those that the wire has no place for.
+def fitting(
+    wire: Wire, target: Target, request: Request, by_caller: Collection[str] = ()
+) -> tuple[Request, tuple[str, ...]]:
+    """`request` with the target's own parameters under those that came with it, and the names of those that the wire has no
+    place for. `by_caller` are the names that a client said and no policy: of these only what means the same everywhere.
 
     Raises ProviderError (capability) for a parameter of the policy itself that the wire does not know.
     """
-    for name in target.params:
-        if name not in wire.params and name != "max_tokens":
-            said = f"the wire of {wire.dialect} does not know the parameter `{name}`"
-            raise ProviderError(Failure(Outcome.CAPABILITY, said, code="unknown_parameter"))
-    params = {**target.params, **request.params}
-    asked = request.max_tokens if request.max_tokens is not None else params.get("max_tokens")
-    dropped = tuple(name for name in params if name not in wire.params and name != "max_tokens")
-    kept = {name: value for name, value in params.items() if name in wire.params}
-    return replace(request, params=kept, max_tokens=asked if isinstance(asked, int) else None), dropped
+    theirs = {name: value for name, value in request.params.items() if name in by_caller}
+    ours = {**target.params, **{name: value for name, value in request.params.items() if name not in by_caller}}
+    carried = wire.parameters.understood(theirs)
+    params = {**wire.parameters.fit(ours), **carried}
+    limit = params.pop("max_tokens", theirs.get("max_tokens"))
+    asked = request.max_tokens if request.max_tokens is not None else limit
+    dropped = tuple(name for name in theirs if name not in carried and name != "max_tokens")
+    if not request.tools:
+        params = {name: value for name, value in params.items() if name not in OF_TOOLS}
+    return replace(request, params=params, max_tokens=asked if isinstance(asked, int) else None), dropped
 
 
 def with_model(wire: Wire, model: Model | None) -> Wire:
@@ -108,23 +113,25 @@ def fault(wire: Wire, error: Exception) -> Failure:
     return Failure(Outcome.SERVER, "the reply is not what the vendor's wire prescribes", code="malformed")
 
 
-def _emit_chat(target: Target, request: Request) -> dict[str, Any]:
-    return openai_chat.emit_request(request, target.model, limit_key=openai_plugin.limit_key(target))
-
-
 def _bearer(key: str) -> tuple[str, str]:
     return ("authorization", f"Bearer {key}")
 
 
-_RESPONSES_PARAMS: Final = frozenset(
-    {"temperature", "top_p", "parallel_tool_calls", "metadata", "service_tier", "previous_response_id", "effort", "tool_choice"}
-)  # fmt: skip
+_RESPONSES_PARAMETERS: Final = Parameters(
+    "openai",
+    frozenset({"temperature", "top_p", "parallel_tool_calls", "metadata", "service_tier", "effort", "tool_choice"}),
+    {"previous_response_id": TEXT},
+    {"reasoning_effort": "effort"},
+)
+_COMPLETIONS_PARAMETERS: Final = Parameters(
+    "openai", frozenset({"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop"})
+)
 
 _ANTHROPIC: Final = Wire(
     "anthropic",
     "/v1/messages",
     anthropic_plugin.ROWS,
-    anthropic_plugin.PARAMS,
+    anthropic_plugin.PARAMETERS,
     lambda target, request: anthropic.emit_request(request, target.model),
     anthropic_stream.Reader,
     anthropic.parse_reply,
@@ -135,8 +142,8 @@ _CHAT: Final = Wire(
     "openai_chat",
     "/chat/completions",
     openai_plugin.ROWS,
-    openai_plugin.PARAMS,
-    _emit_chat,
+    openai_plugin.PARAMETERS,
+    openai_plugin.body_for,
     openai_chat_stream.Reader,
     openai_chat.parse_reply,
     _bearer,
@@ -145,7 +152,7 @@ _RESPONSES: Final = Wire(
     "openai_responses",
     "/responses",
     openai_plugin.ROWS,
-    _RESPONSES_PARAMS,
+    _RESPONSES_PARAMETERS,
     lambda target, request: openai_responses.emit_request(request, target.model),
     openai_responses_stream.Reader,
     openai_responses.parse_reply,
@@ -155,7 +162,7 @@ _COMPLETIONS: Final = Wire(
     "openai_completions",
     "/completions",
     openai_plugin.ROWS,
-    frozenset({"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "stop"}),
+    _COMPLETIONS_PARAMETERS,
     lambda target, request: openai_completions.emit_request(request, target.model),
     openai_completions_stream.Reader,
     openai_completions.parse_reply,
@@ -167,7 +174,7 @@ _OLLAMA: Final = Wire(
     "ollama",
     "/api/chat",
     ollama_plugin.ROWS,
-    ollama_plugin.PARAMS,
+    ollama_plugin.PARAMETERS,
     ollama_plugin.body_for,
     ollama.Reader,
     ollama.parse_reply,

@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from hroute import __version__
 from hroute.errors import PolicyError
-from hroute.router.analysis import guarantee, options, providers, rules, schemas
+from hroute.router.analysis import detectors, guarantee, options, parameters, providers, rules, schemas
 from hroute.router.analysis.guarantee import Proof
 from hroute.router.analysis.reach import Effort
 from hroute.router.analysis.subject import PluginFacts, Stage, Subject
@@ -32,7 +32,9 @@ BUDGET = 2.0
 
 STAGES: tuple[Stage, ...] = (
     providers.plugins,
+    detectors.models,
     options.options,
+    parameters.parameters,
     providers.unused,
     providers.localities,
     rules.contradictions,

@@ -73,7 +73,12 @@ def shape_of_options(
     for problem in schema_errors(dict(schema)):
         text = f"the options of plugin `{plugin}` cannot be checked: its own JSON Schema is wrong, {problem}"
         return [finding("HR012", text, source.key_span(path), help="tell whoever made the plugin")]
-    return _tidy(source, diagnose(source, validator_of(dict(schema)).iter_errors(dict(options)), path))
+    return shape_at(source, path, options, schema)
+
+
+def shape_at(source: Source, path: Path, value: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Diagnostic]:
+    """HR010 to HR013 for a mapping that stands at `path`, by a JSON Schema of its own."""
+    return _tidy(source, diagnose(source, validator_of(dict(schema)).iter_errors(dict(value)), path))
 
 
 def _rules(source: Source, rules: list[Any]) -> Iterator[Diagnostic]:

@@ -33,7 +33,8 @@ from hroute.wire.fields import (
     without,
     word,
 )
-from hroute.wire.requests import REMINDER, context_message, tool_choice, with_files
+from hroute.wire.formats import format_in_words
+from hroute.wire.requests import REMINDER, context_message, own, tool_choice, with_files
 
 NAME: Final = "anthropic"
 
@@ -86,24 +87,27 @@ def parse_request(body: Json) -> Request:
 
 
 def emit_request(request: Request, model: str, *, system_turns: bool = False) -> dict[str, Any]:
-    """The body that asks for `request`; reasoning goes back only under the API's own seal. A message of role `system` among the turns stays one with `system_turns` (a
-    beta of the API); else it becomes a user turn that says so."""
+    """The body that asks for `request`; reasoning goes back only under the API's own seal. A message of role `system` among
+    the turns stays one with `system_turns` (a beta of the API); else it becomes a user turn that says so."""
     params = request.params
     form = {"type": "json_schema", "schema": request.json_schema} if request.json_schema is not None else None
     output = without(format=form, effort=params.get("effort"))
-    return without(
+    in_words = "" if form else format_in_words(request)  # the API has no form for JSON without a schema
+    thinking = _emit_thinking(params.get("thinking"))
+    body = without(
         model=model,
-        max_tokens=request.max_tokens if request.max_tokens is not None else DEFAULT_MAX_TOKENS,
-        system=request.system or None,
+        max_tokens=_limit(request.max_tokens, thinking),
+        system="\n\n".join(filter(None, (request.system, in_words))) or None,
         messages=[turn for m in with_files(request) if (turn := _emit_turn(m, system_turns))["content"]],
         tools=[t for t in map(_emit_tool, request.tools) if t] or None,
         tool_choice=_emit_choice(params),
-        thinking=_emit_thinking(params.get("thinking")),
+        thinking=thinking,
         stop_sequences=list(params["stop"]) if params.get("stop") else None,
         output_config=output or None,
         stream=True if request.stream else None,
         **{name: params[name] for name in _SAME if name in params},
     )
+    return body | own(params, body)
 
 
 def parse_reply(body: Json) -> Reply:
@@ -264,9 +268,18 @@ def _params(body: Json, output: Json) -> dict[str, Any]:
     return params
 
 
+def _limit(asked: int | None, thinking: Json | None) -> int:
+    """The API counts thinking in the limit, and demands that a budget for it is less: an answer of its own size fits too."""
+    most = asked if asked is not None else DEFAULT_MAX_TOKENS
+    budget = count(thinking or {}, "budget_tokens")
+    return most + budget if most <= budget else most
+
+
 def _emit_thinking(thinking: object) -> dict[str, Any] | None:
     if thinking is None:
         return None
+    if isinstance(thinking, Mapping):
+        return dict(thinking)
     if not thinking:
         return {"type": "disabled"}
     return {"type": "adaptive"} if thinking is True else {"type": "enabled", "budget_tokens": thinking}

@@ -43,11 +43,13 @@ from hroute.wire.fields import (
     word,
 )
 from hroute.wire.framing import NdjsonReader, ndjson
-from hroute.wire.requests import with_files
+from hroute.wire.requests import own, with_files
 from hroute.wire.sequence import Assembly, Blocks, Closed, Grown
 
 _STOPS: Final = {"length": StopReason.LENGTH, "stop": StopReason.END}
 _OPTIONS: Final = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "num_ctx")
+_TOP: Final = ("top_logprobs",)
+"""Ollama's own parameters that stand beside its options and not among them."""
 _NANO: Final = 1_000_000  # nanoseconds in a millisecond
 
 
@@ -80,16 +82,19 @@ def emit_request(request: Request, model: str) -> dict[str, Any]:
     stop = list(params["stop"]) if params.get("stop") else None
     options = {name: params[name] for name in _OPTIONS if name in params}
     options |= without(num_predict=request.max_tokens, stop=stop)
+    further = {name: value for name, value in own(params).items() if name not in _TOP}
+    options |= {name: value for name, value in further.items() if name not in options}
     return without(
         model=model,
         messages=system + [item for m in with_files(request) for item in _items(m, names)],
         tools=[_emit_tool(tool) for tool in request.tools if not tool.hosted] or None,
         format=request.json_schema or ("json" if request.response_format == "json" else None),
         options=options or None,
-        think=params.get("effort") or (bool(params["thinking"]) if "thinking" in params else None),
+        think=params.get("effort") or _think(params.get("thinking")),
         keep_alive=params.get("keep_alive"),
         logprobs=True if params.get("logprobs") else None,
         stream=request.stream,
+        **{name: params[name] for name in _TOP if name in params},
     )
 
 
@@ -289,6 +294,13 @@ def _items(message: Message, names: Mapping[str, str]) -> Iterator[dict[str, Any
         images=[part.data for part in rest if isinstance(part, Unread)] or None,
         tool_calls=[_emit_call(part) for part in rest if isinstance(part, ToolUse)] or None,
     )
+
+
+def _think(thinking: object) -> bool | None:
+    """A budget, or a vendor's own form of it, is here no more than whether to think."""
+    if isinstance(thinking, Mapping):
+        return thinking.get("type") != "disabled"
+    return None if thinking is None else bool(thinking)
 
 
 def _emit_call(part: ToolUse) -> dict[str, Any]:

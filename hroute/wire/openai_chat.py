@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hroute.terms.message import (
@@ -35,7 +35,8 @@ from hroute.wire.fields import (
     without,
     word,
 )
-from hroute.wire.requests import merged, tool_choice, with_files
+from hroute.wire.formats import FORMS, response_format, system_message
+from hroute.wire.requests import merged, own, tool_choice, with_files
 
 STOPS: Final = {
     "stop": StopReason.END,
@@ -76,18 +77,27 @@ def parse_request(body: Json) -> Request:
 
 
 def emit_request(
-    request: Request, model: str, *, limit_key: str = "max_completion_tokens", thinking: bool = False
+    request: Request,
+    model: str,
+    *,
+    limit_key: str = "max_completion_tokens",
+    thinking: bool = False,
+    forms: Collection[str] = FORMS,
 ) -> dict[str, Any]:
     """The body that asks for `request`. Older and compatible servers know the limit as `max_tokens`: `limit_key`.
-    Earlier reasoning is sent back only with `thinking`: most servers reject it, some want it in a tool loop."""
+    Earlier reasoning is sent back only with `thinking`: most servers reject it, some want it in a tool loop. `forms` are
+    those that the server knows of a `response_format`; what it does not know is asked for in words."""
     params = request.params
-    system = [{"role": "system", "content": request.system}] if request.system else []
+    form = response_format(request, forms)
     body = without(
         model=model,
-        messages=system + [item for m in with_files(request) for item in _items(m, thinking=thinking)],
+        messages=[
+            *system_message(request, form),
+            *(item for m in with_files(request) for item in _items(m, thinking=thinking)),
+        ],
         tools=[t for t in map(_emit_tool, request.tools) if t] or None,
         tool_choice=emit_choice(params.get("tool_choice"), nested=True),
-        response_format=_emit_format(request),
+        response_format=form,
         reasoning_effort=params.get("effort"),
         stop=list(params["stop"]) if params.get("stop") else None,
         logprobs=True if params.get("logprobs") else None,
@@ -97,7 +107,7 @@ def emit_request(
     )
     if request.max_tokens is not None:
         body[limit_key] = request.max_tokens
-    return body
+    return body | own(params, body)
 
 
 def parse_reply(body: Json) -> Reply:
@@ -283,12 +293,6 @@ def _params(body: Json) -> dict[str, Any]:
     if choice is not None:
         params["tool_choice"] = choice
     return params
-
-
-def _emit_format(request: Request) -> dict[str, Any] | None:
-    if request.json_schema is not None:
-        return {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(request.json_schema)}}
-    return {"type": "json_object"} if request.response_format == "json" else None
 
 
 def _items(message: Message, *, thinking: bool) -> Iterator[dict[str, Any]]:

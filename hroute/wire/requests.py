@@ -3,15 +3,22 @@
 Common names of `Request.params`: `temperature`, `top_p`, `top_k`, `seed`, `stop` (a tuple), `presence_penalty`,
 `frequency_penalty`, `thinking` (False, True, or a budget in tokens), `effort` ("low", "high", ...), `tool_choice`
 ("auto", "none", "required", "tool:NAME"), `parallel_tool_calls`, `metadata`, `service_tier`, and Ollama's `num_ctx` and
-`keep_alive`. What a dialect has no word for is left out.
+`keep_alive`, and `logprobs`. What a dialect has no word for is left out. Every other name is its vendor's own and is sent as
+it stands; the keys of `extra_body` stand beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from hroute.terms.message import Message, Request, Text
+
+COMMON: Final = frozenset(
+    {"temperature", "top_p", "top_k", "seed", "stop", "presence_penalty", "frequency_penalty", "thinking", "effort", "tool_choice",
+     "parallel_tool_calls", "metadata", "service_tier", "logprobs", "num_ctx", "keep_alive"}
+)  # fmt: skip
+"""Parameters that mean the same everywhere and are spelled by each dialect."""
 
 REMINDER: Final = "<system-reminder>\n{}\n</system-reminder>"
 """How a system message between the turns reads where a dialect has no place for it."""
@@ -25,6 +32,13 @@ def context_message(files: Sequence[tuple[str, str]]) -> Message:
 def with_files(request: Request) -> tuple[Message, ...]:
     """The turns of `request`, its files in front: there they stay, and a prompt cache keeps them."""
     return (context_message(request.files), *request.messages) if request.files else request.messages
+
+
+def own(params: Mapping[str, Any], body: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """The vendor's own among `params`, and what `extra_body` adds to `body`: it replaces nothing that stands there."""
+    extra = params.get("extra_body")
+    added = {k: v for k, v in extra.items() if k not in body} if isinstance(extra, Mapping) else {}
+    return {**added, **{k: v for k, v in params.items() if k not in COMMON and k != "extra_body"}}
 
 
 def tool_choice(kind: str, name: str = "") -> str:

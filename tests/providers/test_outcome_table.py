@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import formatdate
+from itertools import chain
 from typing import Any, Final
 
 import pytest
 
 from hroute.providers import registry
+from hroute.providers.outcomes import COMMON, Row
 from hroute.providers.protocol import Plugin, ProviderError, Target
 from hroute.providers.testing import CANARY, Leave, request
 from hroute.terms.message import Request, StopReason
@@ -53,7 +55,15 @@ ANYWHERE: Final = [
     (400, {"text": "this model does not support tools"}, Outcome.CAPABILITY),
     (400, {"text": "this model does not support image input"}, Outcome.CAPABILITY),
     (400, {"text": "Your credit balance is too low to access the API"}, Outcome.CREDENTIAL),
-]
+    (422, {"text": "input is too long for the requested model"}, Outcome.CAPABILITY),
+    (400, {"text": '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'}, Outcome.CAPABILITY),  # vLLM
+    (400, {"text": "This response_format type is unavailable now"}, Outcome.CAPABILITY),  # DeepSeek
+    (422, {"text": "response_format.type `json_schema` is unavailable now"}, Outcome.CAPABILITY),
+    (400, {"text": "'response_format.type' must be 'json_schema' or 'text'"}, Outcome.CAPABILITY),  # LM Studio
+    (500, {"text": "image input is not supported - hint: you may need to provide the mmproj"}, Outcome.CAPABILITY),  # llama.cpp
+    (400, {"text": "max_tokens: 128000 > 64000, which is the maximum allowed number of output tokens"}, Outcome.CAPABILITY),
+    (400, {"text": "max_tokens is too large: 4096. This model supports at most 2048 completion tokens"}, Outcome.CAPABILITY),
+]  # fmt: skip
 
 ACCOUNT: Final = [
     "contract_spend_limit_reached", "enforced_spend_limit_reached", "linked_organization_spend_limit_reached",
@@ -86,6 +96,7 @@ OWN: Final = {
         (400, {"code": "context_length_exceeded"}, Outcome.CAPABILITY),
         (400, {"code": "exceed_context_size_error"}, Outcome.CAPABILITY),
         (400, {"code": "string_above_max_length"}, Outcome.CAPABILITY),
+        (400, {"code": "content_filter"}, Outcome.CAPABILITY),  # Azure
         (429, {"code": "rate_limit_exceeded"}, Outcome.CAPACITY),
         (503, {"code": "server_is_overloaded"}, Outcome.CAPACITY),
         (503, {"code": "slow_down"}, Outcome.CAPACITY),
@@ -166,14 +177,18 @@ def test_every_status_and_every_code_of_a_vendor_has_its_outcome(vendor: str) ->
                 assert not details.get("text") or details["text"] not in shown, f"{row} quotes its vendor"
 
 
-def test_every_row_of_a_vendor_s_own_table_is_played_above() -> None:
+def test_every_row_of_every_table_is_played_above() -> None:
     for vendor, played in OWN.items():
-        rows = __import__(f"hroute.providers.{vendor}", fromlist=["ROWS"]).ROWS
-        for row in rows:
-            assert any(
-                row.fits(status, (details.get("code", ""),), details.get("text", "").lower())
-                for status, details, _ in (*played, *ANYWHERE)
-            ), f"{vendor}: {row}"
+        for row in __import__(f"hroute.providers.{vendor}", fromlist=["ROWS"]).ROWS:
+            assert is_played(row, [*played, *ANYWHERE]), f"{vendor}: {row}"
+    for row in COMMON:
+        assert is_played(row, [*ANYWHERE, *chain.from_iterable(OWN.values())]), row
+
+
+def is_played(row: Row, played: list[tuple[int, dict[str, Any], Outcome]]) -> bool:
+    return any(
+        row.fits(status, (details.get("code", ""),), details.get("text", "").lower()) for status, details, _ in played
+    )
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

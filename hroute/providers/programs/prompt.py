@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hroute.providers.protocol import ProviderError
 from hroute.terms.message import Message, Request, Text, Thinking
 from hroute.terms.outcome import Failure, Outcome
-from hroute.wire.fields import dumps
+from hroute.wire.formats import format_in_words
 from hroute.wire.requests import with_files
 
 
@@ -28,7 +28,7 @@ def whole(request: Request, *, system: bool) -> str:
     else:
         pieces += [f"<{message.role}>\n{text}\n</{message.role}>" for message, text in spoken]
         pieces.append("Answer the last user turn above.")
-    return "\n\n".join((*pieces, *_format(request)))
+    return "\n\n".join(filter(None, (*pieces, format_in_words(request))))
 
 
 def _is_command(text: str) -> bool:
@@ -47,10 +47,3 @@ def _words(message: Message) -> Iterator[str]:
 def _lacks(what: str, code: str) -> ProviderError:
     said = "takes no tools" if what == "tools" else "takes text only, no images, documents or calls of tools"
     return ProviderError(Failure(Outcome.CAPABILITY, f"a command-line client {said}", code=code))
-
-
-def _format(request: Request) -> Iterator[str]:
-    if request.response_format == "json_schema" and request.json_schema is not None:
-        yield f"Answer with JSON alone, without a code fence, that satisfies this JSON Schema:\n{dumps(dict(request.json_schema))}"
-    elif request.response_format != "text":
-        yield "Answer with JSON alone, without a code fence."
