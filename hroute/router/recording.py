@@ -232,7 +232,18 @@ def _signals(ended: Ended, wanted: str) -> dict[str, Value]:
 
 
 def _policy_document(policy: Policy) -> Document:
-    return Document(policy.hash, "policy", json.dumps(policy.data, ensure_ascii=False, default=str))
+    """The policy as rows refer to it; written out once, for every request brings it along."""
+    found = _written.get(policy.hash)
+    if found is None:
+        found = Document(policy.hash, "policy", json.dumps(policy.data, ensure_ascii=False, default=str))
+        if len(_written) >= _MOST_POLICIES:
+            _written.clear()
+        _written[policy.hash] = found
+    return found
+
+
+_written: Final[dict[str, Document]] = {}
+_MOST_POLICIES: Final = 16
 
 
 # text, by consent
