@@ -123,7 +123,7 @@ def _costs(
         streams.emit("costs", content | {"alarms": [alarm.payload() for alarm in alarms]})
         return exits.DONE
     if not found.rows:
-        streams.talk(f"nothing recorded from {first} to {final} in {place.where}")
+        streams.talk(f"nothing recorded from {first} to {final} in {place.shown}")
         return exits.DONE
     for line in render.table(found, most or TOP):
         streams.line(line)
@@ -157,7 +157,7 @@ def _would(view: Transaction | None, place: ledger.Place, first: str, final: str
         streams.emit("costs", {"since": first, "until": final, "would": render.would_json(found)})
         return exits.DONE
     if not found:
-        streams.talk(f"nothing was observed from {first} to {final} in {place.where}")
+        streams.talk(f"nothing was observed from {first} to {final} in {place.shown}")
         streams.talk("`mode: observe` in the policy, or `hroute serve --observe`, records what a policy would do")
         return exits.DONE
     for line in render.would(found):

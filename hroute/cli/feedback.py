@@ -52,7 +52,7 @@ def feedback(
     try:
         books.append(judged(name, verdict, note))
         if not books.flush(10.0):
-            raise LedgerError(f"the verdict could not be written: {books.state().message or place.where}")
+            raise LedgerError(f"the verdict could not be written: {books.state().message or place.shown}")
         with books.read() as view:
             kept = verdicts.of(view, name, said.source) == said.verdict
     finally:

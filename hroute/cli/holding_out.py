@@ -32,7 +32,7 @@ def run(view: Transaction | None, place: ledger.Place, first: str, final: str, a
         streams.emit("costs", {"since": first, "until": final, "holdout": [_as_json(one) for one in found]})
         return exits.DONE
     if not found:
-        streams.talk(f"nothing was held back from {first} to {final} in {place.where}")
+        streams.talk(f"nothing was held back from {first} to {final} in {place.shown}")
         streams.talk("`holdout: 5%` at a rule, and a `baseline`, keep some of its requests to compare with")
         return exits.DONE
     for number, one in enumerate(found):

@@ -14,6 +14,8 @@ import typer
 
 from hroute.cli import policies
 from hroute.errors import LedgerError, UsageError
+from hroute.ledger.place import is_url
+from hroute.terms.secret import redact
 
 if TYPE_CHECKING:
     from hroute.ledger.periods import Per
@@ -53,6 +55,16 @@ class Place:
     thresholds: tuple[float, ...] = ()
     baseline: Provider | None = None
 
+    @property
+    def shown(self) -> str:
+        """Where it is, for a person: without a password."""
+        return redact(self.where)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever written; a server is taken to be there."""
+        return is_url(self.where) or os.path.exists(self.where)
+
 
 def place(given: str | None) -> Place:
     """The ledger that the policy and the environment name. A policy that cannot be loaded does not hide it.
@@ -78,10 +90,9 @@ def place(given: str | None) -> Place:
 @contextmanager
 def view(found: Place) -> Iterator[Transaction | None]:
     """The ledger to be read; None where nothing was written yet. Raises LedgerError."""
-    from hroute.ledger import place as places
     from hroute.ledger.ledger import open_store
 
-    if not places.is_url(found.where) and not os.path.exists(found.where):
+    if not found.exists:
         yield None
         return
     store: Store = open_store(found.where, read_only=True)
@@ -106,7 +117,7 @@ def _bring_up_to_date(store: Store, where: str) -> None:
             open_store(where).close()
         except LedgerError as error:
             raise LedgerError(
-                f"ledger {where} has version {version}, and this hroute reads version {known}",
+                f"ledger {redact(where)} has version {version}, and this hroute reads version {known}",
                 help=f"its tables have to be changed once, which failed: {error.message}",
             ) from None
 

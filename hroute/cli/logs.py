@@ -80,7 +80,7 @@ def logs(
     if follow:
         _follow(place, where, would_refuse, begun, {row["id"] for row in found}, as_json)
     elif not found and not as_json:
-        streams.talk(f"nothing recorded yet in {place.where}" if view is None else "no request fits")
+        streams.talk(f"nothing recorded yet in {place.shown}" if view is None else "no request fits")
     return exits.DONE
 
 
@@ -191,7 +191,7 @@ def prune(
 
     place = ledger.place(policy)
     before, dropped = ledger.instant(older_than, place.zone), 0
-    if before is not None and os.path.exists(place.where):
+    if before is not None and place.exists:
         store = open_store(place.where)
         try:
             while True:

@@ -86,7 +86,7 @@ def _notes(export: Export, found: Reconciled, place: ledger.Place) -> Iterator[s
     if found.read:
         yield f"the ledger's own days are those of {place.zone}: its single rows were read"
     if found.began is None:
-        yield f"nothing is recorded in {place.where}"
+        yield f"nothing is recorded in {place.shown}"
     elif found.rows and found.began > found.since:
         yield f"the ledger {'has rows' if found.read else 'knows'} from {found.began} on: what was before is the export's alone"
     if any(row.listed for row in found.rows):

@@ -296,7 +296,7 @@ def _read(
     )
     found = transaction.run(
         f"SELECT {columns}, {counts}, count(*) OVER (), sum(count(*)) OVER () FROM request r WHERE {wanted} "
-        f"GROUP BY {columns} ORDER BY coalesce(sum(r.cost), 0) DESC, count(*) DESC LIMIT ?",
+        f"GROUP BY {columns} ORDER BY coalesce(sum(r.cost), 0) DESC, count(*) DESC, {columns} LIMIT ?",
         (*span, 10**9 if most is None else most),
     )
     beside = {

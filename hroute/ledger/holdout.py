@@ -164,7 +164,7 @@ _ONE: Final = """
   WHERE r.rule IN ({rules}) AND r.ts >= ? AND r.ts < ? AND r.mode = 'enforce' AND r.state = 'done'
     AND r.variant IN (?, '', 'split')
     AND (r.rule, r.policy) IN (SELECT rule, policy FROM request WHERE variant = ? AND variant <> '')
-  GROUP BY r.rule, CASE WHEN r.variant = ? THEN 1 ELSE 0 END, CASE WHEN r.session_key = '' THEN r.id ELSE r.session_key END
+  GROUP BY 1, 2, 3
 """
 _PAIRS: Final = {
     "cost": ("cost", "n"), "escalated": ("escalated", "n"), "failed": ("failed", "n"), "spoiled": ("spoiled", "n"),
@@ -185,7 +185,7 @@ def _compared(transaction: Transaction, rules: Sequence[str], arm: str, span: Pe
         for rule, held, *values in transaction.run(
             f"SELECT rule, held, count(*), sum(n), sum(unpriced), sum(verdicts), {_SUMS} FROM ({one}) one "
             "GROUP BY rule, held",
-            (arm, *rules, *span, arm, arm, arm),
+            (arm, *rules, *span, arm, arm),
         )
     }
     nothing = Side(0, 0, 0, 0), dict.fromkeys(FIGURES, Ratio(0, 0, 0, 0, 0, 0))

@@ -299,6 +299,12 @@ def test_without_books_there_is_nothing_to_tell_and_nothing_breaks(
     assert not (tmp_path / "none.db").exists()
 
 
+def test_a_password_in_the_ledgers_address_is_never_shown() -> None:
+    from hroute.cli.ledger import Place
+
+    assert "hunter2" not in Place("postgresql://me:hunter2@db.example/books", "UTC").shown
+
+
 # feedback
 
 

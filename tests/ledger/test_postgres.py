@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from hroute.ledger import journal, rollup
+from hroute.ledger import bill, change, costs, holdout, journal, periods, reconcile, report, rollup
 from hroute.ledger.budgets import Denied
 from hroute.ledger.ledger import Held, Ledger, at
 from hroute.ledger.postgres import PostgresStore
 from hroute.ledger.records import Document, Feedback
 from hroute.ledger.store import StoreError, Trouble
+from hroute.ledger.vendor_exports import Export, Line
 from hroute.terms.usage import Usage
 from tests.ledger.rows import DOLLAR, NOON, ask, attempt, claim, row, started
+from tests.ledger.rows import ledger as file_ledger
 from tests.ledger.spender import by_threads
 
 SERVER = os.environ.get("HROUTE_TEST_POSTGRES", "")
@@ -52,7 +55,7 @@ def test_rows_and_their_sums_are_written_once(books: Ledger) -> None:
     assert ask(books, "SELECT count(*) FROM follow_up")[0][0] > 0
     with books.read() as view:
         assert rollup.kept(view) == rollup.recomputed(view)
-    assert books.answers("faq", "ollama", "llama3.1:8b").answers == 186
+    assert books.answers("faq", "ollama", "llama3.1:8b").answers == 201
 
 
 def test_a_budget_holds_among_threads_and_gateways(url: str) -> None:
@@ -116,3 +119,57 @@ def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
         PostgresStore("postgresql://me:hunter2@127.0.0.1:1/none")
     assert raised.value.trouble is Trouble.UNREACHABLE
     assert "hunter2" not in str(raised.value)
+
+
+def test_reports_are_the_same_from_either_database(books: Ledger, tmp_path: Path) -> None:
+    """Costs along every axis, holdouts, an export and alarms, over the same rows in a server and in a file."""
+    beside = file_ledger(tmp_path)
+    for made in (books, beside):
+        fill(made)
+    assert told(books) == told(beside)
+    beside.close()
+
+
+def fill(books: Ledger) -> None:
+    hour = 3_600_000
+    for since, every in ((NOON - 9 * 24 * hour, 50), (NOON - 6 * hour, 4)):
+        for n in range(200):
+            up = n % every == 0
+            tries = (attempt(outcome="bad_content"), attempt()) if up else (attempt(),)
+            books.append(
+                row(
+                    f"{since}-{n:03}", ts=since + n * 1_000, escalated=up, escalation="bad_content" if up else "",
+                    tries=tries, score=n % 20 / 25, session=f"s{n % 90}", variant="holdout" if n % 90 < 40 else "",
+                    cost=None if n == 3 else n, tenant=f"t{n % 3}", mode="observe" if n == 5 else "enforce",
+                )
+            )  # fmt: skip
+    books.append(Feedback(f"{NOON - 6 * hour}-000", NOON, "bad", note="no"))
+    assert books.flush(30)
+
+
+def told(books: Ledger) -> dict[str, object]:
+    export = Export("anthropic", "", (Line("2026-11-20", "llama3.1:8b", 1, None, 5),), 0, (), ())
+    with books.read() as view:
+        days = ("2026-11-01", "2026-11-30")
+        return {
+            "costs": [costs.costs(view, axis, *days) for axis in costs.AXES],
+            "pairs": costs.costs(view, ("session", "hour"), *days, most=5),
+            "would": costs.would(view, *days),
+            "month": bill.month(view, NOON, "UTC"),
+            "holdout": holdout.compare(view, periods.span("UTC", *days)),
+            "alarms": change.alarms(view, NOON, thresholds=(0.35,)),
+            "utc": reconcile.reconcile(view, export, "UTC"),
+            "rows": reconcile.reconcile(view, export, "Asia/Kolkata"),
+            "logs": [row["id"] for row in report.logs(view, most=5, ended=NOON - 10**9)],
+            "refused": report.logs(view, where={"outcome": "refused"}),
+            "pages": [row.get("feedback") for page in report.pages(view, beside=True) for row in page],
+        }
+
+
+def test_a_look_is_taken_once_an_hour_in_a_server_too(books: Ledger) -> None:
+    fill(books)
+    with books.store().write(5) as transaction:
+        transaction.run("DELETE FROM done")
+        transaction.run("DELETE FROM alarm")
+        assert [alarm.metric for alarm in change.look(transaction, NOON)] == ["escalated"]
+        assert change.look(transaction, NOON) == []
