@@ -43,7 +43,8 @@ class Purse(Protocol):
 
 
 class Spending:
-    """The gate of one request. Nothing is looked at in the plan: an entry looks and reserves in one step."""
+    """The gate of one request. Nothing is looked at in the plan: an entry looks and reserves in one step. All budgets that
+    concern it must admit; where several do not, the narrowest is named (SEMANTICS 4.7)."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class Spending:
         self._mode = mode
         self._asking = asking
         self._ceiling = reserve == "ceiling"
-        self._budgets = [b for b in policy.budgets if self._concerns(b)]
+        self._budgets = sorted((b for b in policy.budgets if self._concerns(b)), key=lambda b: -len(b.where))
 
     def __bool__(self) -> bool:
         """Whether any budget concerns the request at all."""

@@ -317,6 +317,16 @@ def test_where_nobody_is_free_a_spent_budget_refuses_and_says_which_and_until_wh
     assert (row(books)["outcome"], row(books)["error"]) == ("refused", "HR904")
 
 
+def test_of_several_spent_budgets_the_narrowest_is_named(books: Ledger) -> None:
+    narrow = replace(budget(1, where={"cost_center": ("bot",), "user": ("alice",)}), name="hers")
+    wide = two(budgets=(budget(1), narrow), default=rule(["first"]))
+    asking = client(books, FakePlugin(otherwise=ANSWER), wide)
+    with pytest.raises(Refused, match="budget hers"):
+        asking.complete("hi", cost_center="bot", user="alice")
+    with pytest.raises(Refused, match="budget daily"):
+        asking.complete("hi", cost_center="bot", user="bob")
+
+
 def test_a_budget_counts_what_calls_did_cost(books: Ledger) -> None:
     asking = client(books, FakePlugin(otherwise=ANSWER), two(budgets=(budget(NANO),)))
     for _ in range(3):
