@@ -91,6 +91,11 @@ class Shadows:
         self._casts: dict[_Cast, threading.Thread | Task[End]] = {}
         self._closed = False
 
+    @property
+    def under_way(self) -> int:
+        """How many have not ended yet."""
+        return len(self._casts)
+
     def cast(self, run: Run, answer: Answer, send: Send, clock: Clock) -> None:
         """Send the shadow of an answered request, if it has one, in a thread of its own."""
         if run.shadow is None:

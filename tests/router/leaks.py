@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 from hroute.errors import HrouteError
 from hroute.providers.sandbox import server as sandbox
 from hroute.providers.sandbox.script import Script
-from hroute.router.client import AsyncClient, Client
+from hroute.router.client import AsyncClient, Attempt, Client, Move
 from hroute.schema.load import load_text
 from hroute.schema.policy import Policy
 from hroute.terms.clock import VirtualClock
@@ -54,11 +54,12 @@ routing_rules:
   - {{name: rolled, condition: {{task_type: code}}, route_to: ollama, fallback: [elsewhere, gpt4o], rollout: 50%, holdout: 20%}}
   - {{name: json, condition: {{task_type: extraction}}, route_to: ollama, fallback: claude_sonnet, validate: {{format: json, not_refusal: true}}}}
   - {{name: away, condition: {{task_type: summarization}}, route_to: claude_sonnet, fallback: [gpt4o, ollama, vllm, elsewhere]}}
+  - {{name: shadowed, condition: {{task_type: translation}}, route_to: ollama, fallback: vllm, shadow: {{to: gpt4o}}}}
 default: {{route_to: ollama, fallback: [vllm, elsewhere, claude_sonnet, gpt4o]}}
 guarantees:
   - {{name: home, when: {{any: [{{contains_pii: true}}, {{contains_secret: true}}]}}, only: {{local: true}}}}
 """
-TASKS: Final = (None, "chat", "qa", "classification", "code", "extraction", "summarization")
+TASKS: Final = (None, "chat", "qa", "classification", "code", "extraction", "summarization", "translation")
 
 
 class Watch:
@@ -75,6 +76,7 @@ class Watch:
     def patch(self) -> None:
         dial, dial_ex = socket.socket.connect, socket.socket.connect_ex
         send, sendall, sendto = socket.socket.send, socket.socket.sendall, socket.socket.sendto
+        sendmsg = socket.socket.sendmsg
         look_up = socket.getaddrinfo
 
         def connect(made: Any, address: Any) -> Any:
@@ -91,6 +93,13 @@ class Watch:
 
             return sending
 
+        def sending_pieces(made: Any, pieces: Any, *more: Any) -> Any:
+            """How event loops send from Python 3.12 on."""
+            data = b"".join(pieces)
+            done = sendmsg(made, [data], *more)
+            self._count(made, data, done)
+            return done
+
         def sending_to(made: Any, data: Any, *more: Any) -> Any:
             self.sent[str(more[-1][0])] += len(data)
             return sendto(made, data, *more)
@@ -105,6 +114,7 @@ class Watch:
             ("send", counted(send)),
             ("sendall", counted(sendall)),
             ("sendto", sending_to),
+            ("sendmsg", sending_pieces),
         ):
             setattr(socket.socket, name, value)
         socket.getaddrinfo = getaddrinfo
@@ -146,8 +156,14 @@ async def play(
 ) -> dict[str, Any]:
     keys = {"ANTHROPIC_API_KEY": "sk-ant-of-the-policy", "OPENAI_API_KEY": "sk-of-the-policy"}
     clock = VirtualClock()
-    sync = Client.from_policy(policy=policy, environ=keys, clock=clock, rng=rng.random)
-    loop = AsyncClient.from_policy(policy=policy, environ=keys, clock=clock, rng=rng.random)
+    shadows: Counter[str] = Counter()
+
+    def observe(told: Attempt | Move) -> None:
+        if isinstance(told, Attempt) and told.role == "shadow":
+            shadows[told.provider] += 1
+
+    sync = Client.from_policy(policy=policy, environ=keys, clock=clock, rng=rng.random, observe=observe)
+    loop = AsyncClient.from_policy(policy=policy, environ=keys, clock=clock, rng=rng.random, observe=observe)
     outcomes: Counter[str] = Counter()
     tainted_away = clean_away = tainted = 0
     number = 0
@@ -162,6 +178,8 @@ async def play(
             outcomes[await call(rng, sync, loop, request, signals)] += 1
         except HrouteError as error:
             outcomes[type(error).__name__] += 1
+        while sync.engine.shadows.under_way or loop.engine.shadows.under_way:
+            await asyncio.sleep(0.001)
         moved = watch.away() - before
         tainted, tainted_away = tainted + dirty, tainted_away + (moved if dirty else 0)
         clean_away += 0 if dirty else moved
@@ -177,6 +195,7 @@ async def play(
         "dialled": dict(watch.dialled),
         "looked_up": sorted({host for host in watch.looked_up if not host.startswith("127.")} - {SONNET, GPT}),
         "outcomes": dict(outcomes),
+        "shadows": dict(shadows),
     }
 
 

@@ -81,6 +81,7 @@ def held(tainted: int, seed: int, timeout: float) -> None:
     # The watch sees what leaves: requests without a taint did reach the cloud, and tainted ones were served at home.
     assert counted["clean_bytes_away"] > 100 * tainted
     assert {"ollama", "vllm", "claude_sonnet", "gpt4o", "Refused"} <= counted["outcomes"].keys()
+    assert set(counted["shadows"]) == {"gpt4o"}, "and so did their shadows"
 
 
 def test_the_variables_that_the_sdks_read_are_found() -> None:

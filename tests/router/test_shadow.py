@@ -150,7 +150,7 @@ def test_the_sample_is_by_request_and_of_the_size_that_is_said(books: Ledger) ->
     with client(books, plugin, shadowing(0.25)) as asked:
         for n in range(400):
             asked.complete("hello", id=f"r{n}")
-            while asked.engine.shadows._casts:
+            while asked.engine.shadows.under_way:
                 threading.Event().wait(0.001)
     first = plugin.called.count("other")
     assert 60 <= first <= 140
