@@ -19,7 +19,7 @@ ADD_HELP = """Make a key for NAME and print it, this once.
 A client sends it as x-hroute-key, as x-api-key or as a bearer token. Without a key only programs of this machine are
 served; with one the gateway may listen elsewhere.
 
-\\b
+\b
 Examples:
   hroute keys client add telegram-bot --cost-center bot --monthly 50
   hroute keys client add ci --route code_generation --per-minute 60 --fixed cost_center

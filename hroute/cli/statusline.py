@@ -11,7 +11,7 @@ from typing import Any, Final
 import typer
 
 from hroute.cli import exits, gateways, policies, streams
-from hroute.cli.render.text import visible
+from hroute.cli.render.text import count, visible
 from hroute.errors import HrouteError
 from hroute.terms.money import from_usd, show
 
@@ -56,7 +56,7 @@ def _parts(found: Mapping[str, Any]) -> tuple[str, ...]:
     """What is known, the most important first: a terminal cuts off the end."""
     turns, last = found["turns"], found.get("last") or {}
     if found.get("mode") == "observe":
-        return "hroute observes", f"{sum(turns.values())} turns", _cost(found)
+        return "hroute observes", count(sum(turns.values()), "turn"), _cost(found)
     most = sorted(turns.items(), key=lambda item: -item[1])
     why = f" ({last['escalation']})" if last.get("escalation") else ""
     return (

@@ -46,8 +46,8 @@ def run(folder: Path, arguments: list[str], **environment: str) -> Ran:
 QUIET = dict.fromkeys(("DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER"), "1")  # fmt: skip
 
 
-def claude(url: str, folder: Path, prompt: str, model: str) -> Ran:
-    arguments = [command("claude"), "--model", model, "--allowedTools", "Bash,Agent", "-p", prompt]
+def claude(url: str, folder: Path, prompt: str, model: str, *more: str) -> Ran:
+    arguments = [command("claude"), "--model", model, "--allowedTools", "Bash,Agent", *more, "-p", prompt]
     return run(folder, arguments, ANTHROPIC_BASE_URL=url, ANTHROPIC_API_KEY="dummy", **QUIET)
 
 

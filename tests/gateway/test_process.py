@@ -32,8 +32,9 @@ def environment(folder: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "KEY": "k", **homes}
 
 
-def hroute(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "hroute", *arguments], capture_output=True, text=True, env=environment(folder), cwd=folder, timeout=60)  # fmt: skip
+def hroute(folder: Path, *arguments: str, input: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hroute", *arguments]
+    return subprocess.run(command, input=input, capture_output=True, text=True, env={**environment(folder), **environ}, cwd=folder, timeout=60)  # fmt: skip
 
 
 @contextmanager

@@ -6,10 +6,14 @@ A few run always where they are installed; all of them, and the real llama.cpp e
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import anthropic
@@ -21,9 +25,10 @@ from hroute.providers.sandbox.server import SandboxServer
 from hroute.replay.readers.detect import opened
 from hroute.replay.rows import Row
 from hroute.schema.load import load_text
-from tests.gateway.agents import CLIENTS, TOOLS, claude, command
+from tests.gateway.agents import CLIENTS, QUIET, TOOLS, claude, command
 from tests.gateway.engine import llama
-from tests.gateway.house import House, before_sandbox, house
+from tests.gateway.house import POLICY, TIMEOUT, House, before_sandbox, house
+from tests.gateway.test_process import hroute, serving
 
 TARGETS = ("claude", "gpt", "llama")
 FAST = {("claude", "claude"), ("claude", "gpt"), ("codex", "claude"), ("llm", "claude")}
@@ -166,3 +171,51 @@ def test_the_sdks_talk_to_llama_cpp(wire: str, engine: str) -> None:
         response = openais.responses.create(model=model, max_output_tokens=40, input="say hi")
         assert response.status in ("completed", "incomplete")
         assert served(found) == {wire: 5.0}
+
+
+def until(holds: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_claude_code_is_served_to_the_end_while_the_policy_changes_and_the_gateway_ends(tmp_path: Path) -> None:
+    command("claude")
+    slow = {"kind": "slow", "for": "1500ms", "provider": "claude"}
+    script = Script.from_data({"faults": [slow], "answers": [{"text": "Hello to the end."}]})
+    with SandboxServer(script) as sandbox, serving(tmp_path, sandbox.url) as (process, url, said):
+        answers: list[Any] = []
+        asking = Thread(target=lambda: answers.append(claude(url, tmp_path / "c", "say hi", "claude-opus-4-8")))
+        asking.start()
+        metrics = House(None, url)  # type: ignore[arg-type]
+        until(lambda: "hroute_requests_under_way 1.0" in metrics.get("/metrics").text)
+        policy = tmp_path / "routing-config.yaml"
+        policy.write_text(policy.read_text().replace("default: {route_to: claude, fallback: gpt}", "default: {route_to: gpt}"))  # fmt: skip
+        process.send_signal(signal.SIGHUP)
+        until(lambda: any(line.startswith("policy reloaded") for line in said))
+        process.send_signal(signal.SIGTERM)
+        asking.join(60)
+        assert "Hello to the end." in answers[0].stdout, answers
+        assert process.wait(30) == 0
+
+
+def test_claude_code_through_hroute_claude_and_its_line(tmp_path: Path) -> None:
+    """The real program, a gateway that lives as long as it does, and the session's line while it lives."""
+    program = command("claude")
+    with SandboxServer(Script.from_data({"answers": [{"text": "Hello from behind."}]})) as sandbox:
+        (tmp_path / "routing-config.yaml").write_text(POLICY.format(url=sandbox.url, more="", timeout=TIMEOUT))
+        kept = {"PATH": f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}", "KEY": "k", **QUIET}
+        words = ["--session-id", SESSION, "--model", "hroute/gpt", "-p", "say hi"]
+        done = hroute(tmp_path, "claude", *words, **kept)
+        assert (done.returncode, done.stdout.strip()) == (0, "Hello from behind."), done.stderr
+        assert [call["provider"] for call in sandbox.calls.as_json()] == ["gpt"]
+        with serving(tmp_path, sandbox.url) as (_, url, _):
+            claude(url, tmp_path / "c", "say hi", "hroute/gpt", "--session-id", SESSION)
+            told = json.dumps({"session_id": SESSION})
+            line = hroute(tmp_path, "statusline", input=told, ANTHROPIC_BASE_URL=url).stdout
+    assert line.startswith("hroute  gpt 1  ")
+
+
+SESSION = "5f0c6f0e-1111-4c53-9d0a-2b8d6a1e0c11"
