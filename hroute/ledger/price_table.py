@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -15,8 +14,6 @@ from typing import Any, Final
 
 BUILT_IN: Final = Path(__file__).with_name("prices.json")
 FILE: Final = "prices.json"
-
-log: Final = logging.getLogger("hroute.prices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,9 @@ def _in_force() -> Table:
         return _read(file, str(file))
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = getattr(error, "strerror", None) or "it is no table of prices"
-        log.error("the installed table of prices is not used (%s): %s", why, file)
+        import logging
+
+        logging.getLogger("hroute.prices").error("the installed table of prices is not used (%s): %s", why, file)
         own = built_in()
         return Table(own.version, own.source, own.vendors, None, f"{file}: {why}")
 
