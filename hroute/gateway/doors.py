@@ -100,6 +100,9 @@ def _filling(body: Json) -> Mapping[str, str]:
     return {"task_type": "code", "code_task": "completion"} if openai_completions.fills_in(body) else {}
 
 
+_KEPT_THERE: Final = ("previous_response_id", "conversation", "background", "prompt")
+"""What of a response refers to something that its vendor keeps: another would answer without it."""
+
 MESSAGES: Final = Door(
     "/v1/messages",
     "anthropic",
@@ -138,6 +141,7 @@ RESPONSES: Final = Door(
          "service_tier", "previous_response_id", "tool_choice"}
     ),
     frozenset({"text", "reasoning"}),
+    lambda body: tuple(name for name in _KEPT_THERE if body.get(name)),
 )  # fmt: skip
 
 COMPLETIONS: Final = Door(

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from hroute import __version__
 from hroute.gateway import openapi, ui
-from hroute.gateway.doors import dialect_of
+from hroute.gateway.doors import COUNT_PATH, DOORS, dialect_of
 from hroute.gateway.gateway import Gateway
 from hroute.schema.policy import Policy
 from hroute.wire.errors import error_body
@@ -80,6 +80,8 @@ def pages(gateway: Gateway) -> Starlette:
     async def failed(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         path = request.url.path
+        if path in (*DOORS, COUNT_PATH):
+            error = HTTPException(405, headers={"allow": "POST"})
         said = error.detail if error.detail.startswith("hroute") else "hroute: there is no such path or method here"
         body = error_body(dialect_of(path), error.status_code, "", said)
         return JSONResponse(body, error.status_code, headers=error.headers)

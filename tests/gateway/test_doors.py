@@ -207,3 +207,15 @@ def test_tools_that_only_their_vendor_runs_are_left_out_elsewhere_and_named(stag
     assert [tool["name"] for tool in sandbox.calls.as_json()[-1]["body"]["tools"]] == ["get_weather", "get_time"]
     alone = house.post("/v1/responses", BODIES["/v1/responses"](tools=tools[2:3]), x_hroute_cost_center="claude")
     assert alone.headers["x-hroute-provider"] == "gpt"
+
+
+@pytest.mark.parametrize("name", ["previous_response_id", "conversation", "background", "prompt"])
+def test_what_a_vendor_keeps_is_asked_of_nobody_else(stage: tuple[House, SandboxServer], name: str) -> None:
+    house, sandbox = stage
+    body = BODIES["/v1/responses"](**{name: "resp_1"})
+    kept = house.post("/v1/responses", body, x_hroute_cost_center="claude")
+    assert kept.headers["x-hroute-model"] == "gpt-x"
+    assert sandbox.calls.as_json()[-1]["body"][name] == "resp_1"
+    refused = house.post("/v1/responses", body, x_hroute_cost_center="alone")
+    assert refused.status_code == 400
+    assert name in refused.json()["error"]["message"]

@@ -86,4 +86,8 @@ def test_the_document_names_every_door_and_page() -> None:
             if "get" in methods and "{" not in path:
                 assert house.get(path).status_code == 200, path
         wrong = house.client.delete(house.url + "/v1/models")
-        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
+        assert (wrong.status_code, set(wrong.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+        for path in (*DOORS, "/v1/messages/count_tokens"):
+            asked = house.get(path)
+            assert (asked.status_code, asked.headers["allow"]) == (405, "POST")
+            assert asked.json()["error"]["message"].startswith("hroute: ")
