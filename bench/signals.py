@@ -5,6 +5,7 @@ Run: python -m bench.signals
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from hroute.router.signals.extract import BlockCache, Extraction
 from hroute.router.signals.pii import scanner_for
 from hroute.router.signals.secrets import SECRETS
 from hroute.schema.load import load
+from hroute.schema.policy import PresidioSettings
 from hroute.terms.message import Message, Request, Text, Tool, prompt
 
 POLICY = Path(__file__).parents[1] / "routing-config.yaml"
@@ -46,6 +48,13 @@ def main() -> None:
         texts = some(size)
         gate = per_item(lambda text: (pii.scan(text), SECRETS.scan(text)), texts)
         print(gate.line(f"{size:,} characters", "us", f"at most {bound:g}"))
+    source = Path(__file__).read_text(encoding="utf-8")
+    pieces = [source[at : at + 1_000] for at in range(0, len(source) - 1_000, 250)]
+    print(
+        per_item(lambda text: (pii.scan(text), SECRETS.scan(text)), pieces).line(
+            "1,000 characters of source code", "us"
+        )
+    )
     print("\nthe starter policy's signals")
     print(HEADER)
     for size, bound in ((1_000, 100.0), (10_000, 1_000.0), (100_000, 10_000.0)):
@@ -61,11 +70,19 @@ def main() -> None:
             "taints", "us", "at most 200"
         )
     )
-    for name, judge in others().items():
-        print(f"\nbeside: {name}")
+    beside = others()
+    if not beside:
+        print("\nneither LiteLLM nor Presidio is installed here: nothing to stand beside")
+        return
+    ours = {
+        "the score and all that it rests on, ours": lambda text: Extraction(policy, prompt(text), {}).ask("complexity"),
+        "the gate, ours": lambda text: (pii.scan(text), SECRETS.scan(text)),
+    }
+    for name, judge in {**ours, **beside}.items():
+        print(f"\nside by side: {name}")
         print(HEADER)
         for size in (40, 1_000, 8_000):
-            print(per_item(judge, some(size, 10), rounds=3).line(f"{size:,} characters", "us", ""))
+            print(per_item(judge, some(size, 10), rounds=5).line(f"{size:,} characters", "us", ""))
 
 
 def starter(extraction: Extraction) -> None:
@@ -96,14 +113,28 @@ def conversation(size: int) -> Request:
 
 
 def others() -> dict[str, Callable[[str], object]]:
-    """What else reads prompts, where it is installed: for the comparison only."""
+    """What else reads prompts, where it is installed: for the comparison only, and without a network."""
     found: dict[str, Callable[[str], object]] = {}
+    if find_spec("litellm"):
+        found["LiteLLM's complexity classifier"] = _litellm()
     if find_spec("presidio_analyzer"):
-        from presidio_analyzer import AnalyzerEngine
+        from hroute.router.signals import presidio
 
-        engine = AnalyzerEngine()
-        found["Presidio"] = lambda text: engine.analyze(text, language="en")
+        settings = PresidioSettings(model=presidio.BLANK, entities=tuple(presidio.KINDS))
+        found["Presidio's pattern recognisers, no model"] = presidio.scanner_for(settings).load()
     return found
+
+
+def _litellm() -> Callable[[str], object]:
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    from litellm import Router
+    from litellm.router_strategy.complexity_router.complexity_router import ComplexityRouter
+
+    nobody = {"model": "openai/nobody", "api_key": "none", "api_base": "http://127.0.0.1:9"}
+    tiers = dict.fromkeys(("SIMPLE", "MEDIUM", "COMPLEX", "REASONING"), "m")
+    router = Router(model_list=[{"model_name": "m", "litellm_params": nobody}])
+    made = ComplexityRouter("auto", router, complexity_router_config={"tiers": tiers}, default_model="m")
+    return lambda text: made.classify(text)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ class Extraction:
             asked: dict[str, Value] = {name: self.ask(name) for name in _ASSESSED}
             self._looked_at = score.Features(
                 said=self._words(),
-                message_tokens=self._tokens(self._about()),
+                words=tokens.words(self._about()),
                 context_tokens=_whole(asked["context_tokens"]),
                 clarifying_turns=_whole(asked["clarifying_turns"]),
                 has_code=asked["has_code"] is True,
@@ -180,7 +180,6 @@ class Extraction:
                 response_format=str(asked["response_format"]),
                 intents=_names(asked["intent"]),
                 task_type=str(asked["task_type"]) if asked["task_type"] is not ABSENT else None,
-                words=tokens.words(self._about()),
             )
         return self._looked_at
 

@@ -38,7 +38,7 @@ class Features:
     """What the score looks at: what `wording.read` found, and what other signals say."""
 
     said: frozenset[str] = frozenset()
-    message_tokens: int = 0
+    words: int = 0
     context_tokens: int = 0
     clarifying_turns: int = 0
     has_code: bool = False
@@ -46,7 +46,6 @@ class Features:
     response_format: str = "text"
     intents: frozenset[str] = frozenset()
     task_type: str | None = None
-    words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ def _evidence(features: Features, strengths: dict[str, float]) -> float:
     if features.task_type in _SIMPLE:
         marks.append(0.5)
     if (
-        features.message_tokens <= 30
+        features.words <= 22
         and not strengths["reasoning"]
         and not strengths["code"]
         and not features.intents & {"complaint", "legal", "generation"}

@@ -62,17 +62,19 @@ def estimate_all(texts: Iterable[str]) -> int:
     return sum(estimate(text) for text in texts)
 
 
-_LETTER_SHAPE: Final = bytes(0x78 if byte in _LETTERS or byte >= 0x80 else 0x20 for byte in range(256))
-"""Letters of every script as `x`, all else as a blank."""
 _IDEOGRAPHS: Final = bytes(range(0xE3, 0xEE))
 
 
 def words(text: str) -> int:
-    """How many words of a language a text has, formulas left out: runs of letters; of Chinese, Japanese and Korean two characters count as one."""
-    data = encode(text)
-    if b"$" in data or b"\\(" in data or b"\\[" in data:
+    """How many words a text has, formulas left out: what stands between blanks; of Chinese, Japanese and Korean two
+    characters count as one."""
+    data = encode(text).strip()
+    if b"$" in data or b"\\" in data:
         data = _without(data, _formulas())
-    count = len(data.translate(_LETTER_SHAPE).split())
+    if b"  " in data or b"\n" in data or b"\t" in data:
+        count = len(data.split())
+    else:  # counting is faster than splitting
+        count = data.count(b" ") + bool(data)
     if text.isascii():
         return count
     return count + (len(data) - len(data.translate(None, _IDEOGRAPHS))) // 2
