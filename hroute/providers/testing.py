@@ -7,8 +7,8 @@
         with my_stage() as stage:
             check(MyPlugin(), stage)
 
-A `Stage` puts a server (or an engine) behind the plugin and makes it fail on demand; `hroute sandbox serve` is one for the
-wires of Anthropic, OpenAI and Ollama. Every check works in both worlds: it runs the synchronous and the asynchronous way.
+A `Stage` puts a server (or an engine) behind the plugin and makes it fail on demand; `hroute.providers.sandbox.stage.Served`
+is one for the wires of Anthropic, OpenAI and Ollama (docs/plugins.md has a whole example). Every check works in both worlds: it runs the synchronous and the asynchronous way.
 """
 
 from __future__ import annotations
@@ -162,6 +162,45 @@ def check_a_late_first_token_is_a_timeout(plugin: Plugin, stage: Stage) -> None:
     impatient = replace(stage.target(), first_token=0.3, total=0.6)
     for failure in _failures(plugin, stage, impatient):
         assert failure.outcome is Outcome.TIMEOUT
+
+
+def check_an_asynchronous_call_leaves_the_loop_free(plugin: Plugin, stage: Stage) -> None:
+    stage.fails("slow", **{"for": 1})
+    target = stage.target()
+
+    async def main() -> tuple[float, float]:
+        from asyncio import create_task, gather, get_running_loop, sleep
+
+        now = get_running_loop().time
+        started = last = now()
+        longest = 0.0
+        call = create_task(plugin.asend(target, request(), Leave(target.name)))
+        while not call.done():
+            await sleep(0.01)
+            longest, last = max(longest, now() - last), now()
+        await gather(call, return_exceptions=True)
+        await _hang_up(plugin)
+        return longest, last - started
+
+    longest, whole = _run(main())
+    assert whole < 0.5 or longest < 0.7 * whole, "no other task of the event loop runs while it waits"
+
+
+def check_a_cancelled_call_ends(plugin: Plugin, stage: Stage) -> None:
+    stage.fails("slow", **{"for": 60})
+    target = replace(stage.target(), first_token=60.0, idle=60.0, total=60.0)
+
+    async def main() -> bool:
+        from asyncio import create_task, sleep, wait
+
+        call = create_task(plugin.asend(target, request(), Leave(target.name)))
+        await sleep(0.2)
+        was_waiting = call.cancel()
+        await wait((call,), timeout=20.0)
+        await _hang_up(plugin)
+        return call.cancelled() or not was_waiting
+
+    assert _run(main()), "a cancellation is passed on at once, not made a failure of the provider"
 
 
 def check_a_stall_in_mid_stream_is_a_timeout(plugin: Plugin, stage: Stage) -> None:

@@ -2,51 +2,5 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from hroute.providers.protocol import Target
-from hroute.providers.sandbox.script import Script
-from hroute.providers.sandbox.server import SandboxServer
-
-KEY = "sk-ant-test-0123456789abcdef"
-
-
-class Served:
-    """The sandbox on a loopback port; `path` is what a vendor's base URL ends with."""
-
-    def __init__(self, provider: str, path: str = "", *, keep_bodies: bool = True) -> None:
-        self.provider = provider
-        self._path = path
-        self.server = SandboxServer(keep_bodies=keep_bodies)
-        self._fault: list[dict[str, Any]] = []
-        self._answers: list[dict[str, Any]] = []
-
-    def __enter__(self) -> Served:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.close()
-
-    def target(self) -> Target:
-        return Target(self.provider, "test-model", f"{self.server.url}{self._path}", KEY, connect=2.0, first_token=5.0, idle=5.0, total=10.0)  # fmt: skip
-
-    def fails(self, fault: str, **details: Any) -> None:
-        self._fault = [{"kind": fault, **details}]
-        self._replay()
-
-    def says(self, text: str = "", tools: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
-        calls = [{"name": name, "input": given} for name, given in tools]
-        self._answers = [{"text": text} if text else {"tools": calls}]
-        self._replay()
-
-    def calls(self) -> int:
-        return len(self.bodies())
-
-    def bodies(self) -> list[dict[str, Any]]:
-        return self.server.calls.as_json()
-
-    def _replay(self) -> None:
-        play = self.server.play
-        play.script = Script.from_data({"answers": self._answers, "faults": self._fault})
-        play.reset()
+from hroute.providers.sandbox.stage import KEY as KEY
+from hroute.providers.sandbox.stage import Served as Served
