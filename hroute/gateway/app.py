@@ -12,6 +12,9 @@ from hroute.gateway.responder import Receive, Responder, Scope, Send
 OWN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/ui", "/openapi.json"})
 """Paths that are ours also while observing."""
 
+ADMIN: Final = frozenset({"/ui", "/metrics"})
+"""Pages that tell of all clients (SEMANTICS 3.11)."""
+
 
 class Application:
     """The ASGI application of `gateway`, which is closed with it. The doors are its short way."""
@@ -34,5 +37,5 @@ class Application:
             await self.gateway.count(scope, receive, send)
         else:
             async with self.gateway.telling(Responder(send), dialect_of(path)):
-                self.gateway.admit(scope, page=True, anybody=path == "/healthz")
+                self.gateway.admit(scope, page=True, anybody=path == "/healthz", admin=path in ADMIN)
                 await self.pages(scope, receive, send)

@@ -117,11 +117,17 @@ def path_of(environ: Mapping[str, str]) -> str:
 def without_key(headers: dict[str, str]) -> tuple[dict[str, str], str | None]:
     """The headers without a key of ours, wherever it stood, and the key."""
     bearer = headers.get("authorization", "")
-    places = {HEADER: headers.get(HEADER), "x-api-key": headers.get("x-api-key"), "authorization": bearer.removeprefix("Bearer ").strip()}  # fmt: skip
+    places = {HEADER: headers.get(HEADER), "x-api-key": headers.get("x-api-key"), "authorization": _token(bearer)}  # fmt: skip
     ours = {name: value for name, value in places.items() if value and (name == HEADER or value.startswith(PREFIX))}
     if not ours:
         return headers, None
     return {name: value for name, value in headers.items() if name not in ours}, next(iter(ours.values()))
+
+
+def _token(authorization: str) -> str:
+    """What a bearer bears; the scheme is written in any case (RFC 9110, 11.1)."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else authorization
 
 
 def given_by(client: Client, given: Mapping[str, Value]) -> dict[str, Value]:

@@ -155,10 +155,13 @@ class Gateway:
         await self.forwarder.aclose()
         await self.engine.aclose()
 
-    def admit(self, scope: Scope, *, page: bool = False, anybody: bool = False) -> tuple[dict[str, str], Client | None]:
+    def admit(
+        self, scope: Scope, *, page: bool = False, anybody: bool = False, admin: bool = False
+    ) -> tuple[dict[str, str], Client | None]:
         """The headers of a request that may come in, without a key of ours, and whose key that was. Raises Rejected.
 
-        A `page` of ours costs nobody anything; off loopback it is for keys of administrators, unless `anybody` may see it.
+        A `page` of ours costs nobody anything. Off loopback one is for keys, of administrators alone where it tells of
+        everybody (`admin`), unless `anybody` may see it.
         """
         headers = headers_of(scope["headers"])
         access.check(headers, self.hosts, loopback=self.loopback)
@@ -169,7 +172,7 @@ class Gateway:
         if client is None and (key or not self.loopback) and not anybody:
             raise Rejected(Refusal(401, "hroute: this key opens nothing here; hroute keys client add NAME makes one"))
         if page:
-            if not self.loopback and client is not None and not client.admin and not anybody:
+            if admin and not self.loopback and client is not None and not client.admin:
                 raise Rejected(Refusal(403, "hroute: this page is for keys of administrators"))
         elif client is not None and (seconds := self.rates.wait(client)) > 0:
             wait = (("retry-after", str(ceil(seconds))),)

@@ -82,6 +82,7 @@ def test_a_key_is_found_wherever_a_client_puts_it_and_never_passed_on(
     assert answer.headers["x-hroute-routed-to"] == "llama"
     rest, found = without_key({place: value, "accept": "x"})
     assert (rest, found) == ({"accept": "x"}, key)
+    assert without_key({"authorization": f"bearer  {key}"}) == ({}, key)
     assert house.post("/v1/messages", message(), x_hroute_key="hrk_wrong").status_code == 401
     assert key not in json.dumps(sandbox.calls.as_json())
 
@@ -143,6 +144,11 @@ def test_off_loopback_a_key_is_needed_and_pages_are_for_administrators(
     assert house.get("/metrics", **elsewhere).status_code == 401
     assert house.get("/metrics", x_hroute_key=plain, **elsewhere).status_code == 403
     assert house.get("/metrics", x_hroute_key=admin, **elsewhere).status_code == 200
+    assert house.get("/ui", x_hroute_key=plain, **elsewhere).status_code == 403
+    assert house.get("/ui", x_hroute_key=admin, **elsewhere).status_code == 200
+    for page in ("/v1/models", "/readyz", "/openapi.json", "/"):
+        assert house.get(page, **elsewhere).status_code == 401
+        assert house.get(page, x_hroute_key=plain, **elsewhere).status_code == 200
     assert house.get("/healthz", **elsewhere).status_code == 200
 
 
