@@ -100,24 +100,43 @@ def alarms(
     return sorted(told, key=lambda alarm: (alarm.chance, alarm.rule, alarm.metric))
 
 
-def look(transaction: Transaction, now: int, *, zone: str = "UTC", thresholds: Thresholds = ()) -> list[Alarm]:
-    """Look once an hour, whichever process comes first; leave an alert for what has grown since and was not told yet.
-    Gives what is told now. An alarm that is over is forgotten, so that the next one is told."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look found: alarms, and every rate that is still higher than chance would have it."""
+
+    alarms: tuple[Alarm, ...]
+    lasting: frozenset[tuple[str, str]]
+
+
+def due(transaction: Transaction, now: int) -> bool:
+    """Whether nobody has looked in this hour yet."""
     last = transaction.run("SELECT ts FROM done WHERE name = ?", (_LOOK,))
-    if last and int(last[0][0]) // HOUR == now // HOUR:
+    return not last or int(last[0][0]) // HOUR != now // HOUR
+
+
+def look(transaction: Transaction, now: int, *, zone: str = "UTC", thresholds: Thresholds = ()) -> Looked:
+    """All that `tell` needs; reads only."""
+    found = alarms(transaction, now, zone=zone, thresholds=thresholds)
+    return Looked(tuple(found), frozenset(_lasting(transaction, now // HOUR)))
+
+
+def tell(transaction: Transaction, looked: Looked, now: int) -> list[Alarm]:
+    """Leave an alert for what has grown and was not told yet, unless another process was first in this hour; gives what
+    is told now. An alarm that is over is forgotten, so that the next one is told."""
+    if not due(transaction, now):
         return []
     transaction.run(
         "INSERT INTO done (name, ts) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET ts = excluded.ts", (_LOOK, now)
     )
     known = {(rule, metric) for rule, metric in transaction.run("SELECT rule, metric FROM alarm")}
-    fresh = [a for a in alarms(transaction, now, zone=zone, thresholds=thresholds) if (a.rule, a.metric) not in known]
+    fresh = [alarm for alarm in looked.alarms if (alarm.rule, alarm.metric) not in known]
     for alarm in fresh:
         transaction.run(
             "INSERT INTO alarm (rule, metric, ts, cause) VALUES (?, ?, ?, ?)",
             (alarm.rule, alarm.metric, now, alarm.cause),
         )
         alerts.add(transaction, alarm.payload(), now)
-    for rule, metric in known - _lasting(transaction, now // HOUR) if known else ():
+    for rule, metric in known - looked.lasting:
         transaction.run("DELETE FROM alarm WHERE rule = ? AND metric = ?", (rule, metric))
     return fresh
 

@@ -256,9 +256,18 @@ class Ledger:
             journal.close_lost(transaction, now, GRACE)
             if self.settings.keep is not None:
                 retention.prune(transaction, now - int(self.settings.keep * 1000), most=500)
-            change.look(transaction, now, zone=self.settings.zone, thresholds=self.thresholds)
         self.store().tend()
+        self._watch(now)
         self._tell()
+
+    def _watch(self, now: int) -> None:
+        """Nobody who writes waits for the look, only for what it leaves to be told."""
+        with self.store().read() as view:
+            if not change.due(view, now):
+                return
+            looked = change.look(view, now, zone=self.settings.zone, thresholds=self.thresholds)
+        with self.store().write(PATIENCE) as transaction:
+            change.tell(transaction, looked, now)
 
     def _ask_answers(self, rule: str, provider: str, model: str) -> Lengths:
         if time.monotonic() - self._troubled < _AFTER_TROUBLE:

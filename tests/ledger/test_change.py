@@ -275,7 +275,7 @@ def test_an_alarm_is_told_once_whoever_looks_and_again_only_after_it_was_over(bo
 
     def look(now: int) -> list[str]:
         with books.store().write(1) as transaction:
-            return [alarm.metric for alarm in change.look(transaction, now)]
+            return [alarm.metric for alarm in change.tell(transaction, change.look(transaction, now), now)]
 
     assert look(first) == ["escalated"]
     assert look(first + 1) == []  # another process in the same hour

@@ -171,5 +171,6 @@ def test_a_look_is_taken_once_an_hour_in_a_server_too(books: Ledger) -> None:
     with books.store().write(5) as transaction:
         transaction.run("DELETE FROM done")
         transaction.run("DELETE FROM alarm")
-        assert [alarm.metric for alarm in change.look(transaction, NOON)] == ["escalated"]
-        assert change.look(transaction, NOON) == []
+        looked = change.look(transaction, NOON)
+        assert [alarm.metric for alarm in change.tell(transaction, looked, NOON)] == ["escalated"]
+        assert change.tell(transaction, looked, NOON) == []
