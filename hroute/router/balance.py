@@ -101,7 +101,7 @@ def _counters(where: str, now: int, *, wanted: bool) -> tuple[_Counters | None, 
     if not place.is_url(where) and not os.path.exists(where):
         return {}, None
     try:
-        store = open_store(where, read_only=True)
+        store = open_store(where, read_only=True, patience=_PATIENCE)
         try:
             with store.read() as transaction:
                 return {(c.budget, c.scope, c.start): c for c in budgets.counters(transaction, now)}, None
@@ -127,7 +127,7 @@ def _unwritable(where: str) -> StoreError | None:
     from hroute.ledger.sqlite import SqliteStore
 
     try:
-        store = SqliteStore(where)
+        store = SqliteStore(where, patience=_PATIENCE)
         try:
             with store.write(_PATIENCE):
                 return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hroute.errors import LedgerError, UsageError
 from hroute.router.switching import Warm
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from hroute.ledger.lengths import Lengths
     from hroute.ledger.store import Store
 
-_LAST = (
+_PATIENCE: Final = 0.3  # seconds to wait for a file that somebody keeps locked
+_LAST: Final = (
     "SELECT provider, ts + latency_ms, cache_read + cache_write FROM request WHERE session_key = ? AND ts < ? "
     "AND state = 'done' AND outcome = 'ok' AND provider <> '' ORDER BY ts DESC LIMIT 1"
 )
@@ -86,7 +87,7 @@ class Experience:
             from hroute.ledger.sqlite import SqliteStore
 
             try:
-                self._store = SqliteStore(self._where, read_only=True)
+                self._store = SqliteStore(self._where, read_only=True, patience=_PATIENCE)
             except LedgerError:
                 self._broken = True
         return self._store

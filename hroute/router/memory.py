@@ -16,6 +16,8 @@ from hroute.terms.outcome import Outcome
 MINUTES: Final = 10
 """Older calls say nothing about now: by then every breaker would have let a probe in."""
 
+_PATIENCE: Final = 0.3  # seconds: somebody waits for his answer
+
 _OUTCOMES: Final = {str(outcome): outcome for outcome in Outcome}
 
 
@@ -26,7 +28,7 @@ def past(policy: Policy, environ: Mapping[str, str], now: float | None = None) -
         where = place.find(policy.ledger, environ, beside=os.path.dirname(policy.path))
         if where is None or (not place.is_url(where) and not os.path.exists(where)):
             return None
-        store = ledger.open_store(where, read_only=True)
+        store = ledger.open_store(where, read_only=True, patience=_PATIENCE)
         try:
             with store.read() as transaction:
                 called = recent.calls(transaction, int((now - MINUTES * 60) * 1000))

@@ -106,3 +106,9 @@ def test_without_a_ledger_budgets_are_not_counted_and_that_is_said(
 ) -> None:
     monkeypatch.setenv("HROUTE_LEDGER", "")
     assert "no ledger is kept: nothing is counted" in policy("status").out
+
+
+def test_explain_says_that_a_budget_cannot_count_a_call_without_a_price(policy: Cli) -> None:
+    ran = policy("explain", "--signal", "task_type=qa", "who is it?")
+    assert "cannot count this call, for no price is known: daily, tiny, bot" in ran.out
+    assert "budgets set aside" in policy("explain", "hello").out

@@ -202,6 +202,9 @@ def _costs(found: Explanation) -> Iterator[str]:
     if cost.set_aside is not None:
         below = "which 9 in 10 stayed below" if cost.answers else "without a history"
         yield fact("budgets set aside", f"{pad(price(cost.set_aside), 8)} {cost.set_aside_output} out, {below}")
+    elif cost.nano is None and cost.output is not None and found.policy.budgets:
+        names = ", ".join(visible(budget.name) for budget in found.policy.budgets)
+        yield fact("budgets", f"cannot count this call, for no price is known: {names}")
     if found.switch is not None:
         yield from switch_lines(found.switch)
 
