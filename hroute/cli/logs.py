@@ -125,7 +125,8 @@ def show(
     if as_json:
         streams.emit("logs", content)
         return exits.DONE
-    for line in rows([[name, value] for name, values in content.items() for value in _shown(name, values)]):
+    shown = {name: _shown(name, value) for name, value in content.items()}
+    for line in rows([["" if n else name, one] for name, lines in shown.items() for n, one in enumerate(lines)]):
         streams.line(visible(line))
     return exits.DONE
 

@@ -1,70 +1,22 @@
-"""`costs`, `feedback` and `logs` over a month of books: what a person sees, what a program gets, and what goes wrong."""
+"""`costs` over a month of books: what a person sees, what a program gets, and what goes wrong."""
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hroute.ledger.ledger import Ledger, at
-from hroute.ledger.records import Feedback, Said
+from hroute.ledger.ledger import Ledger
 from hroute.ledger.sqlite import APPLICATION
 from hroute.ledger.store import StoreError, Trouble, statements, steps
-from hroute.terms.ids import uuid7
+from tests.cli.books import CENT, DAY, books, month, now, report
 from tests.cli.conftest import Cli
 from tests.ledger.rows import attempt, row
 
-DAY = 86_400_000
-CENT = 10_000_000
-
-
-@pytest.fixture
-def now() -> int:
-    return int(time.time() * 1000)
-
-
-@pytest.fixture
-def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Iterator[Ledger]:
-    path = str(tmp_path / "books.db")
-    monkeypatch.setenv("HROUTE_LEDGER", path)
-    made = at(path, key_file=f"{path}.key")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def month(books: Ledger, now: int) -> list[str]:
-    """Twenty days: faq at home for nothing, complaints in the cloud at a cent each, one of them after a bad reply."""
-    ids = []
-    for number in range(40):
-        ids.append(uuid7())
-        complaint = number % 4 == 0
-        spoiled = number == 4
-        served = attempt(provider="big" if complaint else "home", model="m", cost=CENT if complaint else 0)
-        tries = (attempt(provider="home", model="s", outcome="bad_content", cost=0), served) if spoiled else (served,)
-        books.append(
-            row(
-                ids[-1], ts=now - 20 * DAY + number * DAY // 2, rule="complaints" if complaint else "faq",
-                intent="complaint" if complaint else "faq", provider="big" if complaint else "home", model="m",
-                cost=CENT if complaint else 0, tries=tries, escalated=spoiled, escalation="bad_content" if spoiled else "",
-                session=f"{number % 5:032x}", latency_ms=900.0, task_type="qa", user_turn=False,
-            )
-        )  # fmt: skip
-    assert books.flush(10)
-    return ids
-
-
-def report(cli: Cli, *arguments: str) -> dict[str, Any]:
-    ran = cli("costs", *arguments, "--json")
-    assert ran.code == 0, ran.err
-    found: dict[str, Any] = json.loads(ran.out)
-    return found
+__all__ = ["books", "month", "now"]
 
 
 def test_costs_by_an_axis_are_a_table_with_its_total(month: list[str], cli: Cli) -> None:
@@ -303,118 +255,6 @@ def test_a_password_in_the_ledgers_address_is_never_shown() -> None:
     from hroute.cli.ledger import Place
 
     assert "hunter2" not in Place("postgresql://me:hunter2@db.example/books", "UTC").shown
-
-
-# feedback
-
-
-def test_feedback_is_kept_counted_and_may_change(month: list[str], cli: Cli) -> None:
-    id = month[0]
-    assert cli("feedback", id[-8:], "good").out == f"{id}  good\n"
-    assert cli("feedback", id, "good").out == f"{id}  good, as before\n"
-    changed = cli("feedback", id[-8:], "bad", "--note", "made it up", "--json")
-    assert json.loads(changed.out) == {
-        "schema": "hroute.feedback/1", "id": id, "verdict": "bad", "before": "good", "note": "made it up",
-    }  # fmt: skip
-    assert "made it up" in cli("logs", "show", id).out
-    by_rule = {r["rule"]: (r["good"], r["bad"]) for r in report(cli, "--by", "rule")["rows"]}
-    assert by_rule == {"complaints": (0, 1), "faq": (0, 0)}
-    assert "0 / 1" in cli("costs", "--by", "rule").out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (("ffffffff", "good"), "names no request"),
-        (("", "good"), "names no request"),
-        (("0", "good"), "names"),
-    ],
-)
-def test_feedback_on_nothing_in_particular_is_a_usage_error(
-    month: list[str], cli: Cli, arguments: tuple[str, ...], told: str
-) -> None:
-    ran = cli("feedback", *arguments)
-    assert ran.code == 2
-    assert told in ran.err
-
-
-def test_feedback_that_is_none_or_says_too_much_is_not_kept(month: list[str], cli: Cli) -> None:
-    assert cli("feedback", month[0], "meh").code == 2
-    ran = cli("feedback", month[0], "bad", "--note", "ask jane.doe@example.org")
-    assert ran.code == 2
-    assert "jane" not in ran.err
-    assert json.loads(cli("logs", "show", month[0], "--json").out)["feedback"] == []
-
-
-def test_feedback_on_a_row_that_was_dropped_says_so(month: list[str], cli: Cli) -> None:
-    assert cli("logs", "prune", "--older-than", "0s").code == 0
-    ran = cli("feedback", month[0], "good")
-    assert ran.code == 2
-    assert "dropped" in ran.err
-
-
-# logs
-
-
-def test_following_shows_what_comes_and_nothing_older(
-    month: list[str], books: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rounds = iter(range(4))
-    fresh = uuid7()
-
-    def pause(_: float) -> None:
-        turn = next(rounds)
-        if turn == 0:
-            books.append(row(fresh, ts=int(time.time() * 1000) - 500, latency_ms=500.0))
-            assert books.flush()
-        elif turn == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("hroute.cli.logs.time.sleep", pause)
-    ran = cli("logs", "-f", "-n", "2", "--json")
-    assert ran.code == 130
-    assert [json.loads(line)["id"] for line in ran.out.splitlines()] == [*month[-2:], fresh]
-
-
-def test_text_is_exported_only_where_it_was_kept_and_asked_for(
-    books: Ledger, cli: Cli, tmp_path: Path, now: int
-) -> None:
-    told = json.dumps({"system": "be kind", "messages": [{"role": "user", "text": "are you open?"}]})
-    books.append(row("kept", ts=now - 2, cost=0, said=Said(told, "yes", redacted=True)))
-    books.append(row("not", ts=now - 1, cost=0))
-    books.append(Feedback("kept", now, "bad"))
-    assert books.flush()
-    plain, text, labels = (tmp_path / name for name in ("plain.jsonl", "text.jsonl", "labels.jsonl"))
-    assert cli("logs", "export", str(plain)).code == 0
-    assert "open" not in plain.read_text()
-    assert cli("logs", "export", str(text), "--text").code == 0
-    kept, other = (json.loads(line) for line in text.read_text().splitlines())
-    assert (kept["messages"], kept["system"], kept["answer"]) == (
-        [{"role": "user", "content": "are you open?"}],
-        "be kind",
-        "yes",
-    )
-    assert "messages" not in other
-    assert cli("logs", "export", str(labels), "--labels").code == 0
-    assert [json.loads(line) for line in labels.read_text().splitlines()] == [
-        {"id": "kept", "prompt": "are you open?", "cheap": 0, "dear": 1}
-    ]
-    assert os.stat(text).st_mode & 0o777 == 0o600
-    ran = cli("dry-run", str(text), "--json")
-    assert json.loads(ran.out)["requests"] == 2, ran.err
-    assert cli("logs", "export", str(tmp_path / "labels.csv"), "--labels").code == 2
-
-
-def test_an_export_ends_where_it_is_told(month: list[str], cli: Cli, tmp_path: Path, now: int) -> None:
-    day = time.strftime("%Y-%m-%d", time.gmtime(now / 1000 - 3 * 86_400))
-    assert cli("logs", "export", "-", "--since", day, "--until", day).out.count("\n") == 2
-
-
-def test_a_request_is_shown_attempt_by_attempt(month: list[str], cli: Cli) -> None:
-    shown = cli("logs", "show", month[4]).out
-    assert "attempts" in shown
-    assert "home / s: bad_content, 0.2 s, $0.0000" in shown
-    assert "big / m: ok" in shown
 
 
 # a ledger of an older version
