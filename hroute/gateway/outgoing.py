@@ -18,7 +18,7 @@ from hroute.providers.protocol import Target
 from hroute.providers.wires import Wire, fitting
 from hroute.router.attempts import Call
 from hroute.terms.message import Request
-from hroute.wire import anthropic_models
+from hroute.wire import anthropic, anthropic_models
 from hroute.wire.errors import Dialect
 from hroute.wire.fields import Json, Malformed, dumps, loads
 
@@ -174,8 +174,11 @@ def _open(turn: Any) -> Any:
 
 def _translated(asked: Asked, call: Call, wire: Wire) -> tuple[bytes, tuple[str, ...]]:
     """The request in the words of another dialect, and what that has no words for."""
-    request = replace(call.request, stream=call.stream)
-    foreign = tuple(name for name in asked.request.params if name in _VENDORS and name not in call.target.params)
+    system, attributed = anthropic.without_attribution(call.request.system)
+    request = replace(call.request, stream=call.stream, system=system)
+    foreign = ("attribution",) * attributed + tuple(
+        name for name in asked.request.params if name in _VENDORS and name not in call.target.params
+    )
     params = {name: value for name, value in request.params.items() if name not in foreign}
     fitted, dropped = fitting(wire, call.target, replace(request, params=params), asked.request.params.keys())
     hosted = tuple(f"tools.{name}" for name in request.params.get(HOSTED, ()))

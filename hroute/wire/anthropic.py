@@ -164,6 +164,13 @@ def usage_body(usage: Usage) -> dict[str, Any]:
     return body
 
 
+def without_attribution(system: str) -> tuple[str, bool]:
+    """Instructions without the line that Claude Code puts before them to tell Anthropic its version, and whether it was
+    there. It is for Anthropic alone, and differs from session to session, so that no other server could keep the rest."""
+    first, _, rest = system.partition("\n")
+    return (rest.lstrip("\n"), True) if first.startswith("x-anthropic-billing-header:") else (system, False)
+
+
 def _system(raw: object) -> str:
     if isinstance(raw, str):
         return raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.gateway.house import before_sandbox, message
@@ -42,3 +43,24 @@ def test_the_fallback_to_another_model_is_made_to_fit_as_well() -> None:
     assert [provider for provider, _ in found][-1] == "small"
     assert "thinking" in found[0][1]
     assert "thinking" not in found[-1][1]
+
+
+MARKED = "x-anthropic-billing-header: cc_version=2.1.197.fa0; cc_entrypoint=cli;"
+
+
+def test_the_line_by_which_claude_code_tells_anthropic_its_version_goes_to_nobody_else() -> None:
+    system = [{"type": "text", "text": text} for text in (MARKED, "You are Claude Code.", "Be brief.")]
+    with before_sandbox({"answers": [{"text": "x"}]}) as (house, sandbox):
+        for target in ("claude", "gpt", "chat_only", "llama"):
+            house.post("/v1/messages", message(system=system), x_hroute_cost_center=target)
+        calls = {call["provider"]: json.dumps(call["body"]) for call in sandbox.calls.as_json()}
+        found = house.post("/v1/messages", message(system=system), x_hroute_cost_center="gpt")
+    assert {provider for provider, body in calls.items() if MARKED in body} == {"claude"}
+    assert all("You are Claude Code." in body for body in calls.values())
+    assert "attribution" in found.headers["x-hroute-dropped"]
+
+
+def test_whoever_writes_of_such_a_line_keeps_his_words() -> None:
+    with before_sandbox({"answers": [{"text": "x"}]}) as (house, sandbox):
+        house.post("/v1/messages", message(system=f"Explain: {MARKED}"), x_hroute_cost_center="gpt")
+        assert MARKED in json.dumps(sandbox.calls.as_json()[0]["body"])
