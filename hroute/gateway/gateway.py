@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any, Final
 
 from hroute.errors import HrouteError
-from hroute.gateway import access, counting
+from hroute.gateway import access, counting, held
 from hroute.gateway.access import Gone, Rejected
 from hroute.gateway.asked import Asked, headers_of, read
 from hroute.gateway.clients import Client, Clients, Rates, allowed, given_by, without_key
@@ -190,13 +190,13 @@ class Gateway:
 
         def begin() -> Run:
             self.loops.recall(engine, asked)
+            given = held.rebuilt(engine, asked).given
             steer = hinted(engine.policy, asked.model) or self.loops.staying(engine, asked)
             streams = asked.request.stream
-            return engine.begin(
-                asked.request, asked.given, stream=streams, steer=steer, gates=self._gates(asked, client)
-            )
+            return engine.begin(asked.request, given, stream=streams, steer=steer, gates=self._gates(asked, client))
 
-        short = len(asked.raw) < _IN_A_THREAD and not self.loops.has_to_recall(engine, asked)
+        forgotten = self.loops.has_to_recall(engine, asked) or held.is_forgotten(engine, asked)
+        short = len(asked.raw) < _IN_A_THREAD and not forgotten
         run = begin() if short else await asyncio.to_thread(begin)
         upstream = Upstream(
             asked,

@@ -142,14 +142,14 @@ def carries_on(request: Request) -> bool:
     if last is None or last.role != "user":
         return False
     results = any(isinstance(part, ToolResult) for part in last.parts)
-    return results and not any(map(_speaks, last.parts))
+    return results and not any(map(speaks, last.parts))
 
 
 def at_its_turn(request: Request) -> Request:
     """The request as it was when its last user turn began: what came since are calls and results."""
     for at in range(len(request.messages) - 1, -1, -1):
         message = request.messages[at]
-        if message.role == "user" and not message.context and any(map(_speaks, message.parts)):
+        if message.role == "user" and not message.context and any(map(speaks, message.parts)):
             return replace(request, messages=request.messages[: at + 1])
     return request
 
@@ -201,7 +201,7 @@ def _requested(provider: str) -> Rule:
     return Rule(RULE, route=Route((provider,), provider))
 
 
-def _speaks(part: Part) -> bool:
+def speaks(part: Part) -> bool:
     """Whether a part is a text of the user's own and no harness's."""
     from hroute.router.signals.conversation import without_harness
 

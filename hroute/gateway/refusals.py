@@ -52,7 +52,10 @@ def refusal_of(error: HrouteError) -> Refusal:
     if isinstance(error, CallerFault):
         return Refusal(_between(last, 400, 499, 400), _said(error), headers, code=code)
     if last is None and error.skipped and all(s.why is Why.CAPABILITY for s in error.skipped):
-        return Refusal(400, _said(error), headers, code=code)  # the request itself asks for what nobody here can do
+        told = (
+            "" if any(s.tokens for s in error.skipped) else "nobody who may serve this request can do what it asks for"
+        )
+        return Refusal(400, _said(error, told), headers, code=code)
     if last is None:
         down = _down(error.skipped)
         return Refusal(503 if down else 403, _said(error), (*headers, *wait) if down else headers, code=code)
@@ -75,10 +78,10 @@ def _marks(error: RequestError) -> Iterator[tuple[str, str]]:
         yield "x-hroute-policy", error.decision.policy
 
 
-def _said(error: HrouteError) -> str:
+def _said(error: HrouteError, message: str = "") -> str:
     """One text for a person who sees it in a client: what, where, what next."""
     details = " | ".join(" ".join(line.split()) for line in getattr(error, "details", ()))
-    parts = [f"hroute: {error.message}", details, error.help or ""]
+    parts = [f"hroute: {message or error.message}", details, error.help or ""]
     return " - ".join(part for part in parts if part)
 
 

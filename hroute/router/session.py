@@ -77,6 +77,10 @@ class Sessions:
         subject = {signal: known[signal] for signal in _SUBJECT if signal in known}
         self._keep(name, Kept(rule, both(before.taints, taints), before.subject if _goes_on(request) else subject))
 
+    def knows(self, name: str) -> bool:
+        """Whether anything is kept of a session."""
+        return self._known(name) is not None
+
     def _asked(self, policy: Policy) -> frozenset[str]:
         known = self._tested.get(policy.hash)
         if known is None:

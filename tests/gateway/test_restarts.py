@@ -127,3 +127,31 @@ def test_with_one_account_alone_a_seal_stays(notary: Notary) -> None:
         for session in (NAMED, {}):
             here.post("/v1/messages", asked, **session)
             assert sealed_for(notary) == ("key-one", True)
+
+
+HELD = """
+providers:
+  claude: {{plugin: anthropic, model: claude-x, base_url: "{url}/claude", api_key: env:KEY}}
+  llama: {{plugin: ollama, model: llama-x, base_url: "{url}/llama", local: true}}
+routing_rules:
+  - {{name: stays_here, condition: {{message: {{any_of: [stay here]}}}}, route_to: llama, hold: session}}
+default: {{route_to: claude}}
+{more}
+"""
+
+
+def test_a_rule_that_holds_a_session_holds_it_after_a_restart() -> None:
+    said = {"role": "assistant", "content": "fine"}
+    turns = [{"role": "user", "content": "please stay here"}, said, {"role": "user", "content": "go there"}]
+    later = [*turns, said, {"role": "user", "content": "and there"}]
+    with SandboxServer() as sandbox:
+        with started(sandbox.url, None, HELD) as here:
+            for body in (message("please stay here"), message("go there"), message() | {"messages": turns}):
+                assert here.post("/v1/messages", body, **NAMED).headers["x-hroute-rule"] == "stays_here"
+        with started(sandbox.url, None, HELD) as here:
+            kept = here.post("/v1/messages", message() | {"messages": later}, **NAMED)
+            assert (kept.headers["x-hroute-routed-to"], kept.headers["x-hroute-rule"]) == ("llama", "stays_here")
+            again = here.post("/v1/messages", message("go on, then"), **NAMED)
+            assert again.headers["x-hroute-rule"] == "stays_here"
+            other = here.post("/v1/messages", message("go there"), x_claude_code_session_id="s2")
+            assert other.headers["x-hroute-rule"] == "default"
