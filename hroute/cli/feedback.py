@@ -49,6 +49,7 @@ def feedback(
         name = ledger.one(view, id)
         before = _before(view, name)
     books = ledgers.at(place.where, ledgers.Settings(zone=place.zone))
+    books.thresholds = place.thresholds
     try:
         books.append(judged(name, verdict, note))
         if not books.flush(10.0):
