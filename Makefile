@@ -9,10 +9,10 @@ STAMP  := $(VENV)/.set-up
 POLICIES := routing-config.yaml $(sort $(wildcard examples/*/routing-config.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-slow plugin clients static format-check lint types contracts docs-check policies bench eval docs fmt lock clean FORCE
+.PHONY: help setup demo test check check-slow plugin clients static format-check lint types contracts docs-check policies bench bench-gateway eval docs fmt lock clean FORCE
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## see it work: three routes, a leak caught, an outage (no key, no server, no network)
 	@$(BIN)/python tools/demo.py
@@ -61,6 +61,9 @@ bench: $(STAMP) ## measure: matching, deciding, compiling, re-deciding a log (mi
 	@set -e; for module in $(basename $(notdir $(shell grep -l __main__ bench/*.py))); do \
 	  echo "== $$module"; $(BIN)/python -m bench.$$module; \
 	done
+
+bench-gateway: $(STAMP) ## measure the gateway, beside others where they are installed (BENCH_PEERS names their directories)
+	$(BIN)/python -m bench.gateway
 
 eval: $(STAMP) ## measure the signals on labelled data beside the checkout (says so where there is none)
 	$(BIN)/python tools/eval.py
