@@ -7,7 +7,6 @@ server that knows how is told not to cut, and one that cut all the same has give
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from hroute.providers import http_failures, transport
 from hroute.providers.ollama_window import Loaded, Model, context_for, model_of, residence_of
 from hroute.providers.outcomes import Row, failure, outcome_of, rejected
 from hroute.providers.parameters import NUMBER, OF_THE_CALL, WHOLE, YES, Parameters
+from hroute.providers.per_loop import PerLoop
 from hroute.providers.probe import Probe
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.stainless import ended, heard, with_params
@@ -82,7 +82,7 @@ class OllamaPlugin:
     def __init__(self) -> None:
         self._clients: dict[object, Any] = {}
         self._models: dict[object, tuple[Model, float]] = {}
-        self._aclients: weakref.WeakKeyDictionary[Any, dict[object, Any]] = weakref.WeakKeyDictionary()
+        self._aclients = PerLoop()
 
     def warm(self) -> None:
         """Import the SDK. Raises UsageError where the environment keeps it from being imported."""
@@ -151,7 +151,7 @@ class OllamaPlugin:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop's clients."""
-        for client in self._aclients.pop(_loop(), {}).values():
+        for client in self._aclients.take():
             await client._client.aclose()
 
     def _stream(self, target: Target, request: Request) -> Iterator[Event]:
@@ -233,7 +233,7 @@ class OllamaPlugin:
         return self._clients[key]
 
     def _aclient(self, target: Target) -> Any:
-        mine = self._aclients.setdefault(_loop(), {})
+        mine = self._aclients.mine()
         key = _identity(target)
         if key not in mine:
             mine[key] = _make(target, asynchronous=True)
@@ -335,9 +335,3 @@ def _key(target: Target) -> object:
 
 def _identity(target: Target) -> object:
     return (target.name, target.base_url, target.api_key, target.local)
-
-
-def _loop() -> Any:
-    from asyncio import get_running_loop
-
-    return get_running_loop()

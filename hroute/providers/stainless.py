@@ -8,7 +8,6 @@ offer for what their methods do not know: it builds no models on the way, and ha
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any, Final, Protocol
 from hroute.providers import http_failures, transport
 from hroute.providers.outcomes import Row, failure, outcome_of, rejected, told, with_allowances
 from hroute.providers.parameters import OF_TOOLS, Parameters
+from hroute.providers.per_loop import PerLoop
 from hroute.providers.probe import Probe
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
 from hroute.providers.timer import Timer, timed
@@ -51,7 +51,7 @@ class StainlessPlugin:
 
     def __init__(self) -> None:
         self._clients: dict[object, Any] = {}
-        self._aclients: weakref.WeakKeyDictionary[Any, dict[object, Any]] = weakref.WeakKeyDictionary()
+        self._aclients = PerLoop()
 
     # -- what a subclass says ----------------------------------------------------------------------------------------
 
@@ -130,8 +130,7 @@ class StainlessPlugin:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop's clients."""
-        mine = self._aclients.pop(_loop(), {})
-        for client in mine.values():
+        for client in self._aclients.take():
             await client.close()
 
     # -- how ------------------------------------------------------------------------------------------------------------
@@ -192,7 +191,7 @@ class StainlessPlugin:
         return self._clients[key]
 
     def _aclient(self, target: Target) -> Any:
-        mine = self._aclients.setdefault(_loop(), {})
+        mine = self._aclients.mine()
         key = _identity(target)
         if key not in mine:
             mine[key] = self.make(target, transport.aclient(target, "httpx2"), asynchronous=True)
@@ -257,9 +256,3 @@ def ended(events: list[Event]) -> Iterator[Event]:
 
 def _identity(target: Target) -> object:
     return (target.name, target.base_url, target.api_key, target.local)
-
-
-def _loop() -> Any:
-    from asyncio import get_running_loop
-
-    return get_running_loop()

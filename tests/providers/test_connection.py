@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,7 +22,7 @@ from typing import Any
 import pytest
 
 from hroute.providers import registry, transport
-from hroute.providers.connection import dial
+from hroute.providers.connection import Connection, dial
 from hroute.providers.protocol import ProviderError, Target
 from hroute.providers.testing import Leave, request
 from hroute.terms.message import Request, prompt
@@ -400,7 +402,7 @@ def test_calls_that_are_cancelled_leave_no_connection_behind(raw: Callable[..., 
                 await call
         for _ in range(20):
             assert await asyncio.to_thread(server.hung_up.acquire, timeout=10)
-        (client,) = plugin._aclients[asyncio.get_running_loop()].values()
+        (client,) = plugin._aclients.mine().values()
         assert client._client._transport._pool.connections == []
         await plugin.aclose()
 
@@ -434,3 +436,25 @@ def test_a_unix_socket_is_read_like_any_other(tmp_path: Path) -> None:
 
         threading.Thread(target=play, daemon=True).start()
         assert both(Target("p", "m", f"unix:{path}", "k", total=20.0, local=True), request()) == ["hello"] * 2
+
+
+def test_one_loop_after_another_leaves_no_connections_behind(serve: Callable[..., Server]) -> None:
+    """A program that calls `asyncio.run` again and again on one client, and never closes it."""
+    server = serve()
+
+    def open_here() -> int:
+        gc.collect()
+        return sum(1 for one in gc.get_objects() if isinstance(one, Connection))
+
+    before = open_here()
+    for name in ("anthropic", "ollama"):
+        plugin: Any = registry.load(name)
+
+        async def main(plugin: Any = plugin) -> None:
+            with suppress(ProviderError):  # this server speaks one wire only
+                await plugin.asend(target(server), request(), Leave("p"))
+
+        for _ in range(5):
+            run(main())
+    assert open_here() <= before + 2 * 2  # the last loop's, which nobody has followed yet
+    assert server.connections >= 10

@@ -90,6 +90,7 @@ serve = SandboxServer
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 1024  # a crowd that comes at once is let in, as vendors let it in
 
     def __init__(self, sandbox: SandboxServer, host: str, port: int) -> None:
         self.sandbox = sandbox

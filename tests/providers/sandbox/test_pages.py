@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -48,3 +50,16 @@ def test_a_fault_of_every_call_strikes_the_pages_too() -> None:
 def test_a_loaded_model_that_does_not_fit_is_named() -> None:
     with pytest.raises(UsageError, match=r"loaded\[0\]"):
         Script.from_data({"loaded": [{"model": "m", "size": "big"}]})
+
+
+def test_a_crowd_that_comes_at_once_is_let_in() -> None:
+    """200 connections before any of them is served: none waits for the system to ask again."""
+    with SandboxServer() as server:
+        address = urlsplit(server.url)
+        crowd = [socket.create_connection((address.hostname, address.port), 10) for _ in range(200)]
+        for made in crowd:
+            made.sendall(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        answers = [made.makefile("rb").readline() for made in crowd]
+        for made in crowd:
+            made.close()
+    assert set(answers) == {b"HTTP/1.1 200 OK\r\n"}
