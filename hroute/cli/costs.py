@@ -31,6 +31,7 @@ TOP: Final = 30
 """Kinds that a table shows; JSON has all unless told otherwise."""
 
 _DEFAULT = "30d"
+_EVER = "2020-01-01"
 
 
 def register(app: typer.Typer) -> None:
@@ -40,14 +41,15 @@ def register(app: typer.Typer) -> None:
 def costs(
     policy: policies.PolicyOption = None,
     by: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--by",
             metavar="AXIS[,AXIS]",
-            help="provider, model, rule, cost_center, intent, task_type, purpose, day, hour; session, tenant, client, "
+            show_default=False,
+            help="provider (the default), model, rule, cost_center, intent, task_type, purpose, day, hour; session, tenant, client, "
             "variant, outcome and policy are read from single rows.",
         ),
-    ] = "provider",
+    ] = None,
     since: ledger.SinceOption = None,
     until: ledger.UntilOption = None,
     last: ledger.LastOption = None,
@@ -78,20 +80,23 @@ def costs(
     """Add up the sums of days or hours, or look at what is asked for instead, and show it."""
     if would + holdout + (reconcile is not None) > 1:
         raise UsageError("--would, --holdout and --reconcile are three questions", help="ask one at a time")
+    if (holdout or reconcile is not None) and (by or plot or top):
+        raise UsageError("--by, --top and --plot say nothing to --holdout and --reconcile", help="leave them out")
     place = ledger.place(policy)
     if reconcile is not None:
         from hroute.cli import reconciling
 
-        return reconciling.run(place, reconcile, as_json)
+        span = ledger.days("UTC", since, until, last, default=_EVER) if since or until or last else None
+        return reconciling.run(place, reconcile, span, as_json)
     first, final = ledger.days(place.zone, since, until, last, default=_DEFAULT)
     with ledger.view(place) as view:
         if would:
-            return _would(view, place, first, final, as_json)
+            return _would(view, place, _axes(by or "rule"), first, final, as_json)
         if holdout:
             from hroute.cli import holding_out
 
             return holding_out.run(view, place, first, final, as_json)
-        return _costs(view, place, _axes(by), first, final, top, plot, as_json)
+        return _costs(view, place, _axes(by or "provider"), first, final, top, plot, as_json)
 
 
 def _costs(
@@ -148,19 +153,24 @@ def _axes(by: str) -> tuple[str, ...]:
     return axes
 
 
-def _would(view: Transaction | None, place: ledger.Place, first: str, final: str, as_json: bool) -> int:
+def _would(
+    view: Transaction | None, place: ledger.Place, axes: tuple[str, ...], first: str, final: str, as_json: bool
+) -> int:
     from hroute.cli.render import costs as render
     from hroute.ledger import costs as spent
 
-    found = [] if view is None else spent.would(view, first, final)
+    if not set(axes) <= set(spent.DAILY):
+        raise UsageError(f"--would cannot be told by `{','.join(axes)}`", help=f"--by {', '.join(spent.DAILY)}")
+    found = [] if view is None else spent.would(view, first, final, axes)
     if as_json:
-        streams.emit("costs", {"since": first, "until": final, "would": render.would_json(found)})
+        told = render.would_json(found, axes)
+        streams.emit("costs", {"by": ",".join(axes), "since": first, "until": final, "would": told})
         return exits.DONE
     if not found:
         streams.talk(f"nothing was observed from {first} to {final} in {place.shown}")
         streams.talk("`mode: observe` in the policy, or `hroute serve --observe`, records what a policy would do")
         return exits.DONE
-    for line in render.would(found):
+    for line in render.would(found, axes):
         streams.line(line)
     return exits.DONE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hroute.cli import exits, ledger, streams
@@ -20,11 +21,13 @@ MOST: Final = 60
 _TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
-def run(place: ledger.Place, path: str, as_json: bool) -> int:
-    """Read, compare, show."""
+def run(place: ledger.Place, path: str, days: tuple[str, str] | None, as_json: bool) -> int:
+    """Read, compare (only the days from the first to the second, where two are given), show."""
     from hroute.ledger import reconcile, vendor_exports
 
     export = vendor_exports.read(path)
+    if days is not None:
+        export = replace(export, lines=tuple(line for line in export.lines if days[0] <= line.day <= days[1]))
     with ledger.view(place) as view:
         found = reconcile.reconcile(view, export, place.zone)
     if as_json:

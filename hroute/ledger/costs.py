@@ -95,9 +95,9 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Would:
-    """What requests of one rule cost under a policy that only observed, and what its own choices would have cost."""
+    """What requests of one kind cost under a policy that only observed, and what its own choices would have cost."""
 
-    rule: str
+    names: tuple[str, ...]
     requests: int
     known: int
     unpriced: int
@@ -167,15 +167,16 @@ def costs(
     )  # fmt: skip
 
 
-def would(transaction: Transaction, since: str, until: str) -> list[Would]:
-    """Of the requests that a policy only observed: what they cost as served, and at its own choices, by rule."""
+def would(transaction: Transaction, since: str, until: str, by: Sequence[str] = ("rule",)) -> list[Would]:
+    """Of the requests that a policy only observed: what they cost as served, and at its own choices, along `DAILY` axes."""
+    columns, width = ", ".join(by), len(by)
     found = transaction.run(
-        "SELECT rule, sum(requests), sum(cost), sum(unpriced), sum(would_cost), sum(would_unpriced), sum(would_refused) "
-        "FROM rollup WHERE day BETWEEN ? AND ? AND mode = 'observe' GROUP BY rule",
+        f"SELECT {columns}, sum(requests), sum(cost), sum(unpriced), sum(would_cost), sum(would_unpriced), "
+        f"sum(would_refused) FROM rollup WHERE day BETWEEN ? AND ? AND mode = 'observe' GROUP BY {columns}",
         (since, until),
     )
-    rows = [Would(str(rule), *(int(value) for value in values)) for rule, *values in found]
-    return sorted((row for row in rows if row.requests), key=lambda row: (-row.known, row.rule))
+    rows = [Would(tuple(row[:width]), *(int(value) for value in row[width:])) for row in found]
+    return sorted((row for row in rows if row.requests), key=lambda row: (-row.known, row.names))
 
 
 def began(transaction: Transaction) -> int | None:

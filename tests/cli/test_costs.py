@@ -74,7 +74,7 @@ def test_what_lies_outside_the_days_is_left_out(month: list[str], cli: Cli, now:
     [
         ("--by", "weather"), ("--by", ","), ("--since", "never"), ("--since", "2026-13-01"), ("--last", "1d", "--since", "2d"),
         ("--since", "1d", "--until", "9d"), ("--top", "0"), ("--would", "--holdout"), ("--reconcile", "no-such-file.csv"),
-        ("--last", "fortnight"),
+        ("--last", "fortnight"), ("--would", "--by", "session"), ("--holdout", "--by", "rule"), ("--holdout", "--plot"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_a_usage_error(month: list[str], cli: Cli, wrong: tuple[str, ...]) -> None:
@@ -185,6 +185,8 @@ def test_would_says_what_was_served_and_what_the_policy_wanted(books: Ledger, cl
     found = report(cli, "--would")["would"]
     assert (found["requests"], found["cost_usd"], found["would_cost_usd"], found["would_refuse"]) == (4, 0.04, 0.0, 1)
     assert len(cli("logs", "--would-refuse").out.splitlines()) == 1
+    by_intent = report(cli, "--would", "--by", "intent,rule")["would"]["rows"]
+    assert [(r["intent"], r["rule"], r["requests"]) for r in by_intent] == [("faq", "faq", 4)]
 
 
 def test_what_was_never_observed_or_held_back_is_said_with_the_way_to_it(month: list[str], cli: Cli) -> None:
@@ -235,6 +237,8 @@ def test_an_export_is_compared_by_day_and_model(books: Ledger, cli: Cli, tmp_pat
     assert (found["bad_lines"], found["unknown_columns"]) == (1, ["mystery"])
     assert found["rows"][0]["difference_usd"] == pytest.approx(0.1)
     assert found["total"]["difference_usd"] == pytest.approx(0.1)
+    assert report(cli, "--reconcile", str(path), "--until", "2026-11-19")["rows"] == []
+    assert len(report(cli, "--reconcile", str(path), "--since", "2026-11-20")["rows"]) == 1
     path.write_text("a,b\n1,2\n")
     assert cli("costs", "--reconcile", str(path)).code == 2
 

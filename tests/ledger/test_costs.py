@@ -200,7 +200,8 @@ def test_would_compares_only_what_was_observed(books: Ledger) -> None:
     assert books.flush()
     with books.read() as view:
         told = {
-            w.rule: (w.requests, w.cost, w.would_cost, w.refused) for w in costs.would(view, "2026-11-20", "2026-11-20")
+            w.names[0]: (w.requests, w.cost, w.would_cost, w.refused)
+            for w in costs.would(view, "2026-11-20", "2026-11-20")
         }
     assert told == {"faq": (1, 100, 10, 0), "closed": (1, 50, 0, 1), "dear": (1, 70, None, 0)}
 

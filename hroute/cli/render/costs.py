@@ -113,34 +113,36 @@ def month_json(month: Month) -> dict[str, Any]:
     }
 
 
-def would(found: Sequence[Would]) -> list[str]:
-    """The sentence for all of it, and the rules."""
+def would(found: Sequence[Would], axes: Sequence[str]) -> list[str]:
+    """The sentence for all of it, and each kind."""
     requests = sum(row.requests for row in found)
     served, wanted = (_sum(values) for values in ([r.cost for r in found], [r.would_cost for r in found]))
     refused = sum(row.refused for row in found)
     told = f"{requests:,} requests, {money.show(served)} as served; the policy would have cost {money.show(wanted)}."
     if refused:
         told += f" It would have refused {refused:,}: hroute logs --would-refuse"
-    lines = [["rule", "requests", "as served", "would have cost", "saved", "refused"]]
-    lines += [_would_row(row) for row in found]
+    lines = [[*axes, "requests", "as served", "would have cost", "saved", "refused"]]
+    lines += [
+        [*(visible(name_of(a, n)) for a, n in zip(axes, row.names, strict=True)), *_would_row(row)] for row in found
+    ]
     return [
         told,
         "",
-        *rows(lines, right=(1, 2, 3, 4, 5)),
+        *rows(lines, right=range(len(axes), len(axes) + 5)),
         "",
         "At the tokens that the baseline used; another model writes longer or shorter, and escalations cost extra.",
     ]
 
 
-def would_json(found: Sequence[Would]) -> dict[str, Any]:
+def would_json(found: Sequence[Would], axes: Sequence[str]) -> dict[str, Any]:
     return {
         "requests": sum(row.requests for row in found),
         "cost_usd": money.to_json(_sum([row.cost for row in found])),
         "would_cost_usd": money.to_json(_sum([row.would_cost for row in found])),
         "would_refuse": sum(row.refused for row in found),
-        "rules": [
+        "rows": [
             {
-                "rule": row.rule, "requests": row.requests, "cost_usd": money.to_json(row.cost),
+                **dict(zip(axes, row.names, strict=True)), "requests": row.requests, "cost_usd": money.to_json(row.cost),
                 "would_cost_usd": money.to_json(row.would_cost), "would_refuse": row.refused,
             }
             for row in found
@@ -184,7 +186,7 @@ def _would_row(row: Would) -> list[str]:
     if row.cost and row.would_cost is not None:
         saved = f"{100 * (row.cost - row.would_cost) / row.cost:.0f} %"
     cost, wanted = money.show(row.cost), money.show(row.would_cost)
-    return [visible(row.rule), f"{row.requests:,}", cost, wanted, saved, f"{row.refused:,}" if row.refused else "-"]
+    return [f"{row.requests:,}", cost, wanted, saved, f"{row.refused:,}" if row.refused else "-"]
 
 
 def _sum(values: Sequence[int | None]) -> int | None:
