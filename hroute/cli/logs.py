@@ -252,11 +252,22 @@ def _shown(name: str, value: Any) -> list[str]:
         return [_attempt(one) for one in value]
     if name == "feedback":
         return [one["verdict"] + (f": {one['note']}" if one["note"] else "") for one in value]
+    if name == "said":
+        return _said(value)
     if name == "signals":
         return [f"{key} = {json.dumps(one, ensure_ascii=False)}" for key, one in value.items()]
     if isinstance(value, float):
         return [f"{value:.9f}".rstrip("0").rstrip(".") if name.endswith("_usd") else f"{value:.1f}"]
     return [json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)]
+
+
+def _said(kept: dict[str, Any]) -> list[str]:
+    """What was said, by whom, line by line."""
+    from hroute.ledger.export import messages
+
+    system, turns = messages(kept)
+    told = [("system", system), *((turn["role"], turn["content"]) for turn in turns), ("answer", kept["answer"])]
+    return [f"{who}: {line}" for who, text in told for line in text.splitlines()]
 
 
 def _attempt(one: dict[str, Any]) -> str:

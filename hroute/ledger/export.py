@@ -166,8 +166,8 @@ def _text(row: Mapping[str, Any]) -> dict[str, Any]:
     said = row.get("said")
     if not isinstance(said, Mapping):
         return {}
-    system, messages = _messages(said)
-    return {"system": system or None, "messages": messages, "answer": said["answer"], "redacted": said["redacted"]}
+    system, turns = messages(said)
+    return {"system": system or None, "messages": turns, "answer": said["answer"], "redacted": said["redacted"]}
 
 
 def _rows(pages: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -218,12 +218,12 @@ def _verdict(row: Mapping[str, Any]) -> int | None:
 
 def _prompt(said: Mapping[str, Any] | None) -> str:
     """What the user asked last, of the text that was kept."""
-    turns = _messages(said)[1]
+    turns = messages(said)[1]
     return next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
 
 
-def _messages(said: Mapping[str, Any] | None) -> tuple[str, list[dict[str, str]]]:
-    """System prompt and turns, as a dry-run reads them."""
+def messages(said: Mapping[str, Any] | None) -> tuple[str, list[dict[str, str]]]:
+    """System prompt and turns of a text that was kept, as a dry-run reads them."""
     try:
         told = json.loads((said or {}).get("prompt") or "{}")
         return str(told.get("system") or ""), [

@@ -58,6 +58,10 @@ def test_text_is_exported_only_where_it_was_kept_and_asked_for(
         "yes",
     )
     assert "messages" not in other
+    shown = cli("logs", "show", "kept").out
+    assert "system: be kind" in shown
+    assert "user: are you open?" in shown
+    assert "answer: yes" in shown
     assert cli("logs", "export", str(labels), "--labels").code == 0
     assert [json.loads(line) for line in labels.read_text().splitlines()] == [
         {"id": "kept", "prompt": "are you open?", "cheap": 0, "dear": 1}
