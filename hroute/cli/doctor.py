@@ -135,11 +135,12 @@ def _lines(policy: Policy, found: dict[str, Any]) -> list[list[str]]:
         said = f"{visible(found['settings_overruled'])} names another address, which `hroute claude` overrules"
         lines.append(["settings", said])
     if found["cache_kept"]:
-        told = "kept: requests leave byte for byte, cache marks and beta headers included"
-        lines.append(["prompt cache", f"{', '.join(found['cache_kept'])}: {told}"])
+        told = "requests leave byte for byte, cache marks and beta headers included"
+        lines.append(["prompt cache", f"kept at {', '.join(found['cache_kept'])}: {told}"])
     if found["cache_lost"]:
-        told = "translated: Anthropic's cache marks mean nothing there, what the server keeps by itself it keeps"
-        lines.append(["" if found["cache_kept"] else "prompt cache", f"{', '.join(found['cache_lost'])}: {told}"])
+        told = "requests are translated, and what the server keeps by itself it keeps"
+        names = ", ".join(found["cache_lost"])
+        lines.append(["" if found["cache_kept"] else "prompt cache", f"cache marks mean nothing to {names}: {told}"])
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -36,7 +37,16 @@ import json, os, signal, sys, time, urllib.request
 if "wait" in sys.argv:
     if "stubborn" in sys.argv:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
-    print(json.dumps({{"pid": os.getpid(), "url": os.environ["ANTHROPIC_BASE_URL"]}}), flush=True)
+    if "counting" in sys.argv:
+        heard = []
+        signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+        print(json.dumps({{"pid": os.getpid()}}), flush=True)
+        while not heard:
+            time.sleep(0.05)
+        time.sleep(1)
+        urllib.request.urlopen(os.environ["ANTHROPIC_BASE_URL"] + "/readyz")  # the gateway has not ended of it
+        sys.exit(40 + len(heard))
+    if "counting" not in sys.argv: print(json.dumps({{"pid": os.getpid(), "url": os.environ["ANTHROPIC_BASE_URL"]}}), flush=True)
     time.sleep(60)
 names = ("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "NO_PROXY")
 ready = json.load(urllib.request.urlopen(os.environ["ANTHROPIC_BASE_URL"] + "/readyz"))
@@ -68,7 +78,7 @@ def run(place: Path, *arguments: str, **environ: str) -> subprocess.CompletedPro
 
 def begun(place: Path, *arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     command = [sys.executable, "-m", "hroute", "claude", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place, env=surroundings(place))  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place, env=surroundings(place), start_new_session=True)  # fmt: skip
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
 
@@ -95,15 +105,39 @@ def test_arguments_environment_and_exit_code_pass_through_and_the_gateway_ends_w
     assert gone(said["ANTHROPIC_BASE_URL"])
 
 
-@pytest.mark.parametrize(("words", "code"), [(["wait"], 128 + signal.SIGTERM), (["wait", "stubborn"], 9)])
-def test_a_signal_reaches_it_and_nothing_is_left_behind(words: list[str], code: int, place: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "sent", "code"),
+    [
+        (["wait"], signal.SIGTERM, 128 + signal.SIGTERM),
+        (["wait", "stubborn"], signal.SIGTERM, 9),
+        (["wait"], signal.SIGINT, 128 + signal.SIGINT),
+    ],
+)
+def test_a_signal_reaches_it_and_nothing_is_left_behind(
+    words: list[str], sent: signal.Signals, code: int, place: Path
+) -> None:
     process, said = begun(place, *words)
     with process:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(sent)
         assert process.wait(30) == code
     assert gone(said["url"])
     with pytest.raises(ProcessLookupError):
         os.kill(said["pid"], 0)
+
+
+def test_a_ctrl_c_of_the_terminal_is_heard_once_and_ends_only_what_it_means(place: Path) -> None:
+    """Everybody in front of a terminal gets it: passed on as well, it would count twice, and twice means leave."""
+    child, screen = pty.fork()
+    if child == 0:
+        os.chdir(place)
+        os.execve(sys.executable, [sys.executable, "-m", "hroute", "claude", "wait", "counting"], surroundings(place))
+    shown = b""
+    while b'"pid"' not in shown:
+        shown += os.read(screen, 1 << 12)
+    os.write(screen, b"\x03")
+    _, status = os.waitpid(child, 0)
+    os.close(screen)
+    assert os.waitstatus_to_exitcode(status) == 41, shown
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
