@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hroute.providers.sandbox.reading import read_faults
 from hroute.wire.grammar import violations
 from tests.gateway.house import BODIES, DIALECTS, before_sandbox
 
@@ -40,6 +41,22 @@ def test_before_the_first_word_the_fallback_answers(path: str, fault: dict[str, 
     assert answer.headers["x-hroute-provider"] != first
     if stream:
         assert violations(DIALECTS[path], answer.content) == []
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f["kind"] not in SLOW], ids=lambda f: f["kind"] + "-clean" * f.get("clean", False))  # fmt: skip
+def test_the_fallback_answers_over_every_pair_of_dialects(fault: dict[str, Any]) -> None:
+    with before_sandbox() as (house, sandbox):
+        house.gateway.engine.health.refuses = lambda provider: None  # type: ignore[method-assign]  # breakers stay out of it
+        house.gateway.engine.health.enter = lambda provider: None  # type: ignore[method-assign]
+        for target in ("claude", "gpt", "chat_only", "llama"):
+            struck = {name: value for name, value in fault.items() if name != "retry_after"}  # nor shall one wait
+            sandbox.play.add(read_faults([{**struck, "provider": target}]), replace=True)
+            for path in BODIES:
+                for stream in (False, True):
+                    answer = house.post(path, BODIES[path](stream=stream), x_hroute_cost_center=target)
+                    assert answer.status_code == 200, (target, path, stream, answer.text)
+                    assert answer.headers["x-hroute-provider"] != target
+                    assert not stream or violations(DIALECTS[path], answer.content) == []
 
 
 def test_a_silent_upstream_is_left_in_time() -> None:
