@@ -31,24 +31,52 @@ if TYPE_CHECKING:
     from hroute.router.decide import decide as decide
     from hroute.router.decide import decide_batch as decide_batch
     from hroute.router.decision import Decision as Decision
+    from hroute.router.steps import Attempt as Attempt
     from hroute.schema.policy import Policy as Policy
+    from hroute.terms.message import Done as Done
+    from hroute.terms.message import Message as Message
     from hroute.terms.message import Request as Request
+    from hroute.terms.message import StopReason as StopReason
+    from hroute.terms.message import Text as Text
+    from hroute.terms.message import TextDelta as TextDelta
+    from hroute.terms.message import ThinkingDelta as ThinkingDelta
+    from hroute.terms.message import Tool as Tool
+    from hroute.terms.message import ToolResult as ToolResult
+    from hroute.terms.message import ToolUse as ToolUse
+    from hroute.terms.message import ToolUseDelta as ToolUseDelta
+    from hroute.terms.outcome import Outcome as Outcome
+    from hroute.terms.outcome import Reason as Reason
+    from hroute.terms.usage import Usage as Usage
 
 _HOME: Final = {
     "AllFailed": "hroute.errors",
     "Answer": "hroute.router.answer",
     "AsyncClient": "hroute.router.client",
+    "Attempt": "hroute.router.steps",
     "CallerFault": "hroute.errors",
     "Client": "hroute.router.client",
     "Decision": "hroute.router.decision",
+    "Done": "hroute.terms.message",
     "HrouteError": "hroute.errors",
+    "Message": "hroute.terms.message",
     "NoCredential": "hroute.errors",
+    "Outcome": "hroute.terms.outcome",
     "Policy": "hroute.schema.policy",
     "PolicyError": "hroute.errors",
+    "Reason": "hroute.terms.outcome",
     "Refused": "hroute.errors",
     "Request": "hroute.terms.message",
     "RequestError": "hroute.errors",
+    "StopReason": "hroute.terms.message",
     "TaskContext": "hroute.router.client",
+    "Text": "hroute.terms.message",
+    "TextDelta": "hroute.terms.message",
+    "ThinkingDelta": "hroute.terms.message",
+    "Tool": "hroute.terms.message",
+    "ToolResult": "hroute.terms.message",
+    "ToolUse": "hroute.terms.message",
+    "ToolUseDelta": "hroute.terms.message",
+    "Usage": "hroute.terms.usage",
     "UsageError": "hroute.errors",
     "compile": "hroute.router.decide",
     "decide": "hroute.router.decide",
@@ -60,13 +88,15 @@ _HOME: Final = {
 __all__ = [*_HOME, "__version__"]
 
 
-def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'hroute' has no attribute {name!r}")
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else a misspelled name would be an `object` to whoever checks types
+
+    def __getattr__(name: str) -> object:
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module 'hroute' has no attribute {name!r}")
+        value: object = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -21,7 +21,7 @@ from hroute.providers.parameters import NUMBER, OF_THE_CALL, WHOLE, YES, Paramet
 from hroute.providers.per_loop import PerLoop
 from hroute.providers.probe import Probe
 from hroute.providers.protocol import Capabilities, Permit, ProviderError, Target
-from hroute.providers.stainless import ended, heard, with_params
+from hroute.providers.stainless import ended, heard, identity, with_params
 from hroute.providers.timer import Timer, timed
 from hroute.terms.message import Done, Event, Reply, Request
 from hroute.terms.outcome import Failure, Outcome
@@ -227,14 +227,14 @@ class OllamaPlugin:
         return known
 
     def _client(self, target: Target) -> Any:
-        key = _identity(target)
+        key = identity(target)
         if key not in self._clients:
             self._clients.setdefault(key, _make(target, asynchronous=False))
         return self._clients[key]
 
     def _aclient(self, target: Target) -> Any:
         mine = self._aclients.mine()
-        key = _identity(target)
+        key = identity(target)
         if key not in mine:
             mine[key] = _make(target, asynchronous=True)
         return mine[key]

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from os import getpid
 from typing import Any, Final, Protocol
 
 from hroute.providers import http_failures, transport
@@ -184,7 +185,7 @@ class StainlessPlugin:
         return {**named, "extra_body": body}
 
     def _client(self, target: Target) -> Any:
-        key = _identity(target)
+        key = identity(target)
         if key not in self._clients:
             made = self.make(target, transport.client(target, "httpx2"), asynchronous=False)
             self._clients.setdefault(key, made)
@@ -192,7 +193,7 @@ class StainlessPlugin:
 
     def _aclient(self, target: Target) -> Any:
         mine = self._aclients.mine()
-        key = _identity(target)
+        key = identity(target)
         if key not in mine:
             mine[key] = self.make(target, transport.aclient(target, "httpx2"), asynchronous=True)
         return mine[key]
@@ -254,5 +255,6 @@ def ended(events: list[Event]) -> Iterator[Event]:
         yield event
 
 
-def _identity(target: Target) -> object:
-    return (target.name, target.base_url, target.api_key, target.local)
+def identity(target: Target) -> object:
+    """What has connections of its own. A forked child shares none with its parent: both would write on them."""
+    return (getpid(), target.name, target.base_url, target.api_key, target.local)
