@@ -26,32 +26,17 @@ _NO_DIGIT: Final = str.maketrans(string.ascii_letters, " " * 52)
 _PREFIXES: Final = ("toolu_", "call_", "fc_", "ctc_", "msg_", "rs_", "resp_", "item_", "srvtoolu_", "chatcmpl-", "file-", "file_")  # fmt: skip
 
 
-def a_text(value: Any, path: str, found: Found) -> None:
-    """Read whole, where it is a text."""
-    if type(value) is not str and value is not None:
-        found.append((path, value, False))
+_FITS: Final[dict[Check, Callable[[Any], bool]]] = {}
+"""Of looks at a single value: whether it is read where it stands."""
 
 
-def a_flag(value: Any, path: str, found: Found) -> None:
-    if value is not True and value is not False and value is not None:
-        found.append((path, value, False))
+def _single(fits: Callable[[Any], bool]) -> Check:
+    def check(value: Any, path: str, found: Found) -> None:
+        if not fits(value):
+            found.append((path, value, False))
 
-
-def a_count(value: Any, path: str, found: Found) -> None:
-    if value is not None and not (isinstance(value, (int, float)) and abs(value) < _LARGE):
-        found.append((path, value, False))
-
-
-def a_word(value: Any, path: str, found: Found) -> None:
-    """A word of the dialect: nothing that could be read as a sentence or as somebody's number."""
-    if value is not None and not (type(value) is str and is_word(value)):
-        found.append((path, value, False))
-
-
-def an_id(value: Any, path: str, found: Found) -> None:
-    """An identifier as vendors and their clients draw it; one of another shape is looked at."""
-    if value is not None and not (type(value) is str and _is_id(value)):
-        found.append((path, value, False))
+    _FITS[check] = fits
+    return check
 
 
 @lru_cache(4096)
@@ -73,20 +58,22 @@ def _numeric(value: str) -> bool:
     return rest.isdigit() or max(map(len, rest.translate(_NO_DIGIT).split())) >= 12
 
 
-def opaque(value: Any, path: str, found: Found) -> None:
-    """Base64: nobody can read it, and it holds no text that a detector could."""
-    if value is not None and value != "" and not (type(value) is str and len(value) >= 40 and _is_base64(value)):
-        found.append((path, value, False))
-
-
 def _is_base64(value: str) -> bool:
     return value.isascii() and value.encode().translate(None, b"+/-_=").isalnum()
 
 
-def an_object(value: Any, path: str, found: Found) -> None:
-    """Read whole elsewhere, where it is an object."""
-    if not isinstance(value, Mapping) and value is not None:
-        found.append((path, value, False))
+a_text: Final = _single(lambda value: type(value) is str or value is None)
+"""Read whole, where it is a text."""
+a_flag: Final = _single(lambda value: value is True or value is False or value is None)
+a_count: Final = _single(lambda v: v is None or (isinstance(v, (int, float)) and abs(v) < _LARGE))
+a_word: Final = _single(lambda value: (type(value) is str and is_word(value)) or value is None)
+"""A word of the dialect: nothing that could be read as a sentence or as somebody's number."""
+an_id: Final = _single(lambda value: (type(value) is str and _is_id(value)) or value is None)
+"""An identifier as vendors and their clients draw it; one of another shape is looked at."""
+opaque: Final = _single(lambda v: v is None or v == "" or (type(v) is str and len(v) >= 40 and _is_base64(v)))
+"""Base64: nobody can read it, and it holds no text that a detector could."""
+an_object: Final = _single(lambda value: isinstance(value, dict) or value is None)
+"""Read whole elsewhere, where it is an object."""
 
 
 def arguments(value: Any, path: str, found: Found) -> None:
@@ -113,20 +100,20 @@ def a_url(value: Any, path: str, found: Found) -> None:
 
 
 def object_of(**fields: Check) -> Check:
-    texts = frozenset(key for key, shape in fields.items() if shape is a_text)
+    singles = {key: _FITS[shape] for key, shape in fields.items() if shape in _FITS}
 
     def check(value: Any, path: str, found: Found) -> None:
         if not isinstance(value, dict):
             an_object(value, path, found)
             return
         for key, item in value.items():
-            if type(item) is str and key in texts:
-                continue
-            shape = fields.get(key)
-            if shape is None:
-                found.append((f"{path}.{key}", item, True))
-            else:
+            if (fits := singles.get(key)) is not None:
+                if not fits(item):
+                    found.append((f"{path}.{key}", item, False))
+            elif (shape := fields.get(key)) is not None:
                 shape(item, f"{path}.{key}", found)
+            else:
+                found.append((f"{path}.{key}", item, True))
 
     return check
 
