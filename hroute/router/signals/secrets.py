@@ -131,7 +131,8 @@ def _authorization(found: Candidate) -> bool:
 def _keyed(found: Candidate, least: int = 16) -> bool:
     """Beside a word that says secret, token or key."""
     value = found.value.strip("=.-_~")
-    if named_as_hash(found.before(40)) or "://" in value or _is_code(found, value):
+    attribute = found.before(1) == "." and "." in value and value.partition(".")[0].isalpha()
+    if attribute or named_as_hash(found.before(40)) or "://" in value or _is_code(found, value):
         return False
     if is_uuid(value):
         return True
@@ -159,6 +160,8 @@ def _weakly_keyed(found: Candidate) -> bool:
     if any(other in before for other in _OTHER_KEYS) or sum(c.isdigit() for c in value) < 2:
         return False
     named = any(mark in before for mark in ("_key", "-key", "<key"))
+    if not named and _of_short_pieces(value):
+        return False
     return _keyed(found) and (named or not is_uuid(value))
 
 
@@ -184,12 +187,17 @@ def _unnamed(found: Candidate) -> bool:
     digits = sum(c.isdigit() for c in value)
     if is_hex(value) or named_as_hash(found.before(40)) or found.value[:1] in "/-" or found.after(1) == "(":
         return False
-    if value.startswith(_IDS) or _holds_a_date(value) or _is_id(found, value):
+    if value.startswith(_IDS) or _holds_a_date(value) or _is_id(found, value) or _of_short_pieces(value):
         return False
     if any(row in value.lower() for row in ("abcdefgh", "ghjklmn", "0123456789")):  # an alphabet
         return False
     several = digits >= 4 and sum(c.isalpha() for c in value) >= 8
     return several and drawn(value, 24) and entropy(value) >= 3.6
+
+
+def _of_short_pieces(value: str) -> bool:
+    """`Qwen3-Coder-30B-A3B-Instruct`: a model, a release, a file; keys are drawn in one piece."""
+    return max(map(len, "".join(c if c.isalnum() else " " for c in value).split()), default=0) < 12
 
 
 def _is_id(found: Candidate, value: str) -> bool:
@@ -212,7 +220,7 @@ def _standing(found: Candidate) -> bool:
 
 _NAME: Final = r"(?:pass(?:word|wd|phrase|code|wort)|pa?s?s?w(?:or)?d|psswrd|pswd|passwd|pwd|kennwort|contraseña|mot de passe|motdepasse|senha|wachtwoord|hasło|пароль|密码|パスワード)"
 _SHORT: Final = r"(?:(?:^|[^a-z])(?:pass|pw|pin)|(?:sql|db|user|admin|root|my)pass)"
-_STRONG: Final = r"(?:secret(?:key|token)?|token|tok|private(?:key)?|access(?:key|token)?|api[ _.-]?key|apikey|auth|authentication|authorization|credentials?|bearer|license[ _-]?key|client[ _.-]?id|signing[ _.-]?key|encryption[ _.-]?key|access[ _.-]?key|service[ _-]?key)"
+_STRONG: Final = r"(?:secret(?:[ _-]?(?:key|token))?|token|tok|private(?:key)?|access(?:key|token)?|api[ _.-]?key|apikey|auth|authentication|authorization|credentials?|bearer|license[ _-]?key|client[ _.-]?id|signing[ _.-]?key|encryption[ _.-]?key|access[ _.-]?key|service[ _-]?key)"
 _WEAK: Final = r"(?:key|api|salt|seed|cookie|session|signature|app[ _-]?id|srt|jwk|cred)"
 _REST: Final = r"(?:(?:[_.-]|\d|(?-i:[A-Z]))[a-z0-9_.-]{0,30})?"
 _WHOSE: Final = r"(?:my|our|mein|unser|dein|mon|notre|mi|nuestra|il mio|la mia|minha|meu|mijn|ons)"

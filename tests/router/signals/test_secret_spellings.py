@@ -150,3 +150,24 @@ def test_it_is_found_in_the_middle_of_a_message(text: str) -> None:
 )
 def test_words_about_passwords_are_none(text: str) -> None:
     assert not SECRETS.scan(text)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-3-5-sonnet-20241022",
+        "Qwen3-Coder-30B-A3B-Instruct",
+        "meta-llama/Llama-3.1-8B-Instruct",
+        "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+        "gpt-4o-mini-2024-07-18",
+        "hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M",
+    ],
+)
+@pytest.mark.parametrize("place", ["model: {}", 'name="{}",', "the api model {} is slow", "key: {}", "MODEL={}", "token limit for {}"])  # fmt: skip
+def test_the_name_of_a_model_is_no_secret(model: str, place: str) -> None:
+    assert not SECRETS.scan(place.format(model))
+
+
+def test_a_key_in_one_piece_is_found_though_it_has_hardly_a_digit() -> None:
+    assert SECRETS.scan("backend: sk-" + "yBqKdJzJkejWLPGOFRAZCOHvrhS9mRFB")
+    assert not SECRETS.scan("class sk-loading-indicator-wrapper-element-outer")

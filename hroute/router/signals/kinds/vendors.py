@@ -14,6 +14,14 @@ def _key(found: Candidate) -> bool:
     return (escaped or not before[-1:].isalnum()) and plausible(found.value) and not of_words(found.value)
 
 
+def _openai(found: Candidate) -> bool:
+    """Also in one piece of 32 letters and digits or more, which no name of a class or a file has."""
+    rest = found.value.removeprefix("sk-")
+    sorts = any(c.isupper() for c in rest) and any(c.islower() for c in rest)
+    unbroken = len(rest) >= 32 and rest.isalnum() and sorts and plausible(found.value)
+    return _key(found) or (unbroken and not found.before(1).isalnum())
+
+
 def _aws(found: Candidate) -> bool:
     return found.stands_alone and plausible(found.value)
 
@@ -30,7 +38,7 @@ VENDORS: Final[tuple[Detector, ...]] = (
     _prefixed("jwt", r"eyJ[A-Za-z0-9]{2}", rf"{_W}{{8,}}\.{_W}{{8,}}(?:\.{_W}*)?"),
     _prefixed("anthropic_key", r"sk-ant-", rf"{_W}{{16,}}"),
     _prefixed("openrouter_key", r"sk-or-v1-", r"[0-9a-f]{32,}"),
-    Detector("openai_key", rf"(?-i:sk-(?:proj-|svcacct-|admin-)?{_W}{{20,}})", (r"(?-i:sk-)",), _key),
+    Detector("openai_key", rf"(?-i:sk-(?:proj-|svcacct-|admin-)?{_W}{{20,}})", (r"(?-i:sk-)",), _openai),
     Detector("aws_access_key", r"(?-i:(?:AKIA|ASIA|ABIA|ACCA|ABSK|A3T[A-Z0-9])[A-Z0-9]{16})", (r"(?-i:AKIA|ASIA|ABIA|ACCA|ABSK|A3T)",), _aws),
     _prefixed("google_api_key", r"AIza", rf"{_W}{{33,}}"),
     _prefixed("google_oauth", r"GOCSPX-|ya29\.", rf"{_W}{{20,}}"),
