@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hroute.errors import AllFailed, CallerFault, NoCredential, Refused, RequestError, UsageError
 from hroute.providers.outcomes import CONTEXT
-from hroute.router.attempts import Attempt, Broken, End
+from hroute.router.attempts import Accepted, Attempt, Broken, End
 from hroute.router.decision import Decision
 from hroute.router.egress import Guard
+from hroute.router.observing import refusal
 from hroute.router.plan import REASON, Candidate, Plan, Skipped, Why
+from hroute.router.pricing import bill
 from hroute.schema.diagnostic import Span
 from hroute.terms import money
 from hroute.terms.locality import parse
@@ -22,6 +25,8 @@ from hroute.terms.usage import Usage
 
 if TYPE_CHECKING:
     from hroute.router.bookkeeping import Books
+    from hroute.router.run import Run
+    from hroute.schema.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,30 @@ class Answer:
             "usage": self.usage.as_json(),
             "cost_usd": self.cost_usd,
         }
+
+
+def answer_of(policy: Policy, run: Run, accepted: Accepted, books: Books | None) -> Answer:
+    """The answer of a driven run that `accepted` a reply."""
+    served = next(attempt for attempt in reversed(run.log.attempts) if attempt.role == "answer")
+    observed = policy.mode == "observe"
+    usage, cost = bill(policy, run.log.attempts, at=datetime.now(UTC))
+    return Answer(
+        id=run.id,
+        text=accepted.text,
+        decision=run.decision,
+        routed_to=run.decision.route_to or "",
+        actual_provider=served.provider,
+        actual_model=served.model,
+        escalation=escalation(run.plan, run.log.attempts, run.skipped, served.provider, observed),
+        attempts=tuple(run.log.attempts),
+        usage=usage,
+        cost=cost,
+        reply=accepted.reply,
+        json=accepted.json,
+        skipped=run.skipped,
+        would_refuse=refusal(run.decision, run.skipped) if observed else None,
+        books=books,
+    )
 
 
 _CAUSE: Final[Mapping[Outcome, Reason]] = {

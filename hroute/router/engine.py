@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from hroute.providers import registry
 from hroute.providers.protocol import Capabilities, Permit, Plugin, Target
 from hroute.router import decide as deciding
 from hroute.router import egress, observing
-from hroute.router.answer import Answer, error_of, escalation, refused_by_rule
+from hroute.router.answer import Answer, answer_of, error_of, refused_by_rule
 from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Terms, attempts
 from hroute.router.decision import Decision
 from hroute.router.doubt import Doubt, doubts, finder, reporting
@@ -23,7 +22,6 @@ from hroute.router.gates import Awaited, Limited, all_open, patient
 from hroute.router.health import Health
 from hroute.router.plan import Asking, Candidate, Down, Gate, Plan, Skipped, Surroundings, plan
 from hroute.router.plugins import Plugins
-from hroute.router.pricing import bill
 from hroute.router.run import Run as Run
 from hroute.router.run import coerced as coerced
 from hroute.router.run import fitted, hour, max_tokens, needs, plainly_fitted, size
@@ -231,7 +229,7 @@ class Engine:
         """The answer of a driven run. Raises Refused, NoCredential or AllFailed where there is none; a stream that broke
         after its commit has no answer either, what came of it was told."""
         if isinstance(end, Accepted):
-            answer = self._answer(run, end)
+            answer = answer_of(self.policy, run, end, self.books)
             if run.account is not None:
                 run.account.answered(answer)
             return answer
@@ -247,7 +245,7 @@ class Engine:
 
     def partial(self, run: Run, broken: Broken) -> Answer:
         """What had come of a stream that broke, as an answer whose stop is `truncated`."""
-        return self._answer(run, Accepted(broken.reply, broken.reply.text))
+        return answer_of(self.policy, run, Accepted(broken.reply, broken.reply.text), self.books)
 
     def plugin(self, call: Call) -> Plugin:
         """The plugin that makes `call`."""
@@ -279,28 +277,6 @@ class Engine:
             await to_thread(self.books.close)
         if self.queue is not None:
             self.queue.close()
-
-    def _answer(self, run: Run, accepted: Accepted) -> Answer:
-        served = next(attempt for attempt in reversed(run.log.attempts) if attempt.role == "answer")
-        observed = self.policy.mode == "observe"
-        usage, cost = bill(self.policy, run.log.attempts, at=datetime.now(UTC))
-        return Answer(
-            id=run.id,
-            text=accepted.text,
-            decision=run.decision,
-            routed_to=run.decision.route_to or "",
-            actual_provider=served.provider,
-            actual_model=served.model,
-            escalation=escalation(run.plan, run.log.attempts, run.skipped, served.provider, observed),
-            attempts=tuple(run.log.attempts),
-            usage=usage,
-            cost=cost,
-            reply=accepted.reply,
-            json=accepted.json,
-            skipped=run.skipped,
-            would_refuse=observing.refusal(run.decision, run.skipped) if observed else None,
-            books=self.books,
-        )
 
     def _decided(
         self, request: Request, given: Mapping[str, Value], id: str, steer: Steer | None = None
