@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hroute.providers import registry
@@ -18,6 +21,7 @@ from hroute.providers.sandbox.server import SandboxServer
 from hroute.router.bookkeeping import books_of
 from tests.gateway.house import ANSWERS, JSON, House, Notary, house, message, policy_of
 from tests.gateway.test_loops import LONG, RULES, loop
+from tests.gateway.test_process import hroute, serving, until
 
 NAMED = {"x_claude_code_session_id": "s1"}
 ACCOUNTS = """
@@ -62,6 +66,25 @@ def test_a_loop_stays_with_the_fallback_that_took_it_over_also_after_a_restart(t
             asked = message()
             asked["messages"] = [*loop("short")["messages"], {"role": "user", "content": "now something else"}]
             assert here.post("/v1/messages", asked, **NAMED).headers["x-hroute-routed-to"] == "claude"
+
+
+def test_a_process_that_is_killed_leaves_its_loops_where_they_were(tmp_path: Path) -> None:
+    rules = RULES.replace("route_to: llama, fallback: [cheap]", "route_to: llama, fallback: null")
+    with SandboxServer() as sandbox:
+        (tmp_path / "routing-config.yaml").write_text(rules.format(url=sandbox.url, more=""))
+        sandbox.play.add(read_faults([{"kind": "overloaded", "provider": "claude", "first": 1}]))
+        headers = {name.replace("_", "-"): value for name, value in NAMED.items()}
+        client = httpx.Client(trust_env=False, timeout=30, headers=headers)
+        with serving(tmp_path, sandbox.url) as (process, url, _):
+            answer = client.post(f"{url}/v1/messages", json=message("look at this"))
+            assert answer.headers["x-hroute-provider"] == "cheap"
+            logged = ["logs", "--json"]
+            until(lambda: "cheap" in hroute(tmp_path, *logged).stdout, 30)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        with serving(tmp_path, sandbox.url) as (_, url, _):
+            kept = client.post(f"{url}/v1/messages", json=loop(LONG))
+            assert (kept.headers["x-hroute-routed-to"], kept.headers["x-hroute-rule"]) == ("cheap", "default")
 
 
 def test_without_a_ledger_a_loop_is_decided_by_the_turn_that_began_it(tmp_path: Path) -> None:
