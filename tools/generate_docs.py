@@ -180,7 +180,8 @@ def api() -> dict[str, str]:
     from hroute.gateway import openapi
 
     document = openapi.document(__version__)
-    asking, looking = [], []
+    asking: list[str] = []
+    looking: list[str] = []
     for path, item in document["paths"].items():
         for method in ("get", "head", "post"):
             if method in item:
