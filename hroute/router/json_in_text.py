@@ -12,6 +12,10 @@ _STARTS: Final = 64
 """How many opening brackets are tried as the start of an embedded value: what prose could ask of us is bounded."""
 
 
+_GOES_ON: Final = 200
+"""Characters behind a value in which a sentence goes on, if it does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """A JSON value and the text it was read from, nothing around it."""
@@ -94,11 +98,18 @@ def _embedded(text: str) -> list[Parsed]:
             break
         try:
             value, end = decoder.raw_decode(text, at)
-            found.append(Parsed(value, text[at:end]))
+            if not _is_of_the_prose(value, text[end:]):
+                found.append(Parsed(value, text[at:end]))
         except (ValueError, RecursionError):
             end = at + 1
         at = _opening(text, end)
     return sorted(found, key=lambda parsed: -len(parsed.text))
+
+
+def _is_of_the_prose(value: Any, rest: str) -> bool:
+    """Whether a value is no answer but a part of the sentence that goes on behind it: a footnote's `[1]`, a `{}`."""
+    small = not value or (isinstance(value, list) and len(value) == 1 and isinstance(value[0], int))
+    return small and any(sign.isalpha() for sign in rest[:_GOES_ON])
 
 
 def _outermost(text: str) -> str:
@@ -111,9 +122,11 @@ def _outermost(text: str) -> str:
 def _repair(text: str) -> Parsed | None:
     """`text` mended by the `json_repair` package, where it is installed; only objects and arrays count as mended.
 
-    What does not end with a bracket was cut off: closing it would pass half a value off as a whole one.
+    What does not end with a bracket was cut off: closing it would pass half a value off as a whole one. What does not begin
+    as an object or a list does is prose in brackets, and the package makes something of anything.
     """
-    if not (text.startswith("{") and text.endswith("}")) and not (text.startswith("[") and text.endswith("]")):
+    whole = (text.startswith("{") and text.endswith("}")) or (text.startswith("[") and text.endswith("]"))
+    if not whole or _beginning().match(encodable(text[:_GOES_ON])) is None:
         return None
     try:
         from json_repair import repair_json
@@ -123,7 +136,18 @@ def _repair(text: str) -> Parsed | None:
         value = repair_json(text, return_objects=True)
     except (ValueError, RecursionError, IndexError):
         return None
-    return Parsed(value, json.dumps(value, ensure_ascii=False)) if isinstance(value, (dict, list)) and value else None
+    meant = dict if text.startswith("{") else list
+    return Parsed(value, json.dumps(value, ensure_ascii=False)) if isinstance(value, meant) and value else None
+
+
+@lru_cache(maxsize=1)
+def _beginning() -> Any:
+    """An object up to its first colon, or a list up to the end of a value; also with quotes of another kind, or none."""
+    import re2  # type: ignore[import-untyped,unused-ignore]
+
+    key = r"""(?:"[^"]*"|'[^']*'|“[^”]*”|[\pL_][\pL\pN_-]*)\s*:"""
+    value = r"""(?:["'“{\[]|(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*,)"""
+    return re2.compile(rf"\{{\s*(?:(?://[^\n]*|/\*.*?\*/)\s*)*{key}|\[\s*{value}")
 
 
 def _opening(text: str, at: int) -> int:

@@ -70,13 +70,15 @@ def test_a_reply_that_was_cut_off_is_bad_content() -> None:
         ('As source [1] says, {"answer": "yes"}', {"answer": "yes"}),
         ('```json\n{"a": 1}', {"a": 1}),
         ('{"a": "}"} trailing', {"a": "}"}),
+        ("The result is [1].", [1]),
+        ("These: [1, 2] are left over.", [1, 2]),
     ],
 )
 def test_json_is_found_bare_fenced_and_embedded(text: str, value: object) -> None:
     assert accepted(text, JSON).json == value
 
 
-@pytest.mark.parametrize("text", ["{'a': 1, }", '{"a": 1,}', '{a: 1}'])  # fmt: skip
+@pytest.mark.parametrize("text", ["{'a': 1, }", '{"a": 1,}', '{a: 1}', 'Here: {a: 1} it is', '{// one\n "a": 1}', '{“a”: 1}'])  # fmt: skip
 def test_broken_json_is_repaired_where_the_package_is_there(text: str) -> None:
     pytest.importorskip("json_repair")
     found = accepted(text, JSON)
@@ -89,7 +91,14 @@ def test_json_that_was_cut_off_is_never_closed_for_the_model(text: str) -> None:
     assert rejected(text, JSON) == "not_json"
 
 
-@pytest.mark.parametrize("text", ["I cannot do that.", "no json here", "NaN", "{", "see above]", "[see above"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I cannot do that.", "no json here", "NaN", "{", "see above]", "[see above", "Use the [menu] to order.", "The shop {see map} is open.",
+        "Write {name} here.", "It's [OK].", "[Menu](http://example.com) is here.", "f(x) = {x | x > 0} is the set.",
+        "We open at nine [1] and close at six [2], every day.", "An object is written {} in JSON.",
+    ],
+)  # fmt: skip
 def test_prose_is_not_json(text: str) -> None:
     assert rejected(text, JSON) == "not_json"
 
