@@ -94,7 +94,10 @@ def alarms(
                 found[rule, metric] = alarm
     single = {metric for rule, metric in found if rule}
     kept = [alarm for alarm in found.values() if alarm.rule or alarm.metric not in single]
-    caused = [_with_cause(transaction, alarm, now, zone, thresholds) for alarm in kept]
+    spoiled = {
+        (rule, hours): after.rate - before.rate for rule, metric, hours, before, after in pairs if metric == "spoiled"
+    }
+    caused = [_with_cause(transaction, alarm, now, zone, thresholds, spoiled) for alarm in kept]
     said = {alarm.rule for alarm in caused if alarm.cause == "model"}  # its spoiled replies are the same news
     told = [alarm for alarm in caused if alarm.metric != "spoiled" or alarm.rule not in said]
     return sorted(told, key=lambda alarm: (alarm.chance, alarm.rule, alarm.metric))
@@ -270,7 +273,15 @@ def _is_near(twentieth: int, thresholds: Thresholds) -> bool:
     return any(low < round(at * 100) + NEAR and round(at * 100) - NEAR < high for at in thresholds)
 
 
-def _with_cause(transaction: Transaction, alarm: Alarm, now: int, zone: str, thresholds: Thresholds) -> Alarm:
+def _with_cause(
+    transaction: Transaction,
+    alarm: Alarm,
+    now: int,
+    zone: str,
+    thresholds: Thresholds,
+    spoiled: Mapping[tuple[str, int], float],
+) -> Alarm:
+    """Without scores only calls that fail can be told from replies that do, by how many more replies were `spoiled`."""
     if alarm.metric != "escalated":
         return alarm
     start = now - alarm.hours * HOUR
@@ -282,6 +293,9 @@ def _with_cause(transaction: Transaction, alarm: Alarm, now: int, zone: str, thr
     if not old:  # as young as the window: the day on which it began is all that was before
         old = _strata(transaction, alarm.rule, "day >= ? AND day <= ?", (first, edge))
     cause = cause_of(old, new, thresholds)
+    growth = alarm.now.rate - alarm.before.rate
+    if not old and not new and spoiled.get((alarm.rule, alarm.hours), growth) < growth / 2:
+        cause = "provider"
     return Alarm(alarm.rule, alarm.metric, alarm.hours, alarm.before, alarm.now, alarm.chance, cause)
 
 

@@ -106,7 +106,7 @@ def test_what_no_rule_shows_alone_is_told_of_all_together(books: Ledger) -> None
     happened(books, NOON, EASY[:50], every(10**6, ""), "never")
     happened(books, NOON, EASY, every(2, "outage"), "often")
     (found,) = alarms(books)
-    assert (found.rule, found.metric) == ("", "escalated")
+    assert (found.rule, found.metric, found.cause) == ("", "escalated", "traffic")
     assert found.text().startswith("all rules together: escalations")
 
 
@@ -169,14 +169,29 @@ def test_calls_that_fail_at_equal_scores_are_the_providers(books: Ledger) -> Non
     assert cause(books) == "provider"
 
 
+@pytest.mark.parametrize(("why", "told"), [("outage", "provider"), ("bad_content", "")])
+def test_without_scores_only_calls_that_fail_are_told_from_replies_that_do(books: Ledger, why: str, told: str) -> None:
+    for since, count in ((LONG_AGO, 50), (NOON, 4)):
+        for n in range(300):
+            up = n % count == 0
+            tries = (
+                (attempt(outcome="bad_content" if why == "bad_content" else "server"), attempt())
+                if up
+                else (attempt(),)
+            )
+            books.append(row(ts=since + n * 1_000, score=None, escalated=up, escalation=why if up else "", tries=tries))
+    assert cause(books) == told
+
+
 def test_without_recorded_scores_no_cause_is_told() -> None:
     assert change.cause_of({}, {}, (0.35,)) == ""
     same = {("faq", 2): Mix(100, 10, 10)}
     assert change.cause_of(same, same, ()) == ""
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_the_three_causes_are_told_apart_in_simulated_traffic(seed: int) -> None:
+@pytest.mark.parametrize("thresholds", [(0.35,), (0.35, 0.7)])
+@pytest.mark.parametrize("seed", range(15))
+def test_the_three_causes_are_told_apart_in_simulated_traffic(seed: int, thresholds: tuple[float, ...]) -> None:
     """Scores drawn from Beta distributions, escalations by a rate that rises with the score, as in ordinary traffic."""
     chance = random.Random(seed)
 
@@ -193,10 +208,10 @@ def test_the_three_causes_are_told_apart_in_simulated_traffic(seed: int) -> None
         return 0.02 + 0.25 * score
 
     before = traffic(2, 6, usual)
-    assert change.cause_of(before, traffic(5, 3, usual), (0.35,)) == "traffic"
-    assert change.cause_of(before, traffic(2, 6, lambda s: usual(s) + 0.1), (0.35,)) == "model"
+    assert change.cause_of(before, traffic(5, 3, usual), thresholds) == "traffic"
+    assert change.cause_of(before, traffic(2, 6, lambda s: usual(s) + 0.1), thresholds) == "model"
     off = traffic(2, 6, lambda s: usual(s) + (0.4 if 0.3 <= s < 0.4 else 0.0))
-    assert change.cause_of(before, off, (0.35,)) == "thresholds"
+    assert change.cause_of(before, off, thresholds) == "thresholds"
 
 
 # how often it is wrong
