@@ -35,7 +35,7 @@ def sender(plugins: Plugins) -> Send:
         try:
             if call.stream:
                 return open_stream(plugin.stream(call.target, call.request, call.permit), _offered(call.request))
-            return plugin.send(call.target, call.request, call.permit)
+            return replied(plugin.send(call.target, call.request, call.permit))
         except Exception as error:
             return failure_of(error)
 
@@ -52,11 +52,18 @@ def asender(plugins: Plugins) -> ASend:
                 return await aopen_stream(
                     plugin.astream(call.target, call.request, call.permit), _offered(call.request)
                 )
-            return await plugin.asend(call.target, call.request, call.permit)
+            return replied(await plugin.asend(call.target, call.request, call.permit))
         except Exception as error:
             return failure_of(error)
 
     return send
+
+
+def replied(result: object) -> Result:
+    """What a plugin gave back, where it is a reply; else its defect is a failure like any other."""
+    if isinstance(result, Reply):
+        return result
+    return Failure(Outcome.SERVER, f"the plugin gave back {type(result).__name__} and no reply", code="plugin")
 
 
 def _offered(request: Request) -> frozenset[str]:

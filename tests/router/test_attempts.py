@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hroute.errors import UsageError
-from hroute.providers.protocol import Capabilities, Target
+from hroute.providers.protocol import Capabilities, Permit, Target
 from hroute.router import egress
-from hroute.router.attempts import Accepted, Attempt, Broken, End, Log, Move, Terms, attempts
+from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Result, Terms, attempts
 from hroute.router.decision import Decision
-from hroute.router.drive import drive, sender
+from hroute.router.drive import asender, drive, sender
 from hroute.router.egress import Guard
 from hroute.router.plan import Leaving, Needs, Plan, Skipped, Surroundings, Why, plan
 from hroute.router.targets import target_of
 from hroute.router.validate import demand, judge
 from hroute.schema.policy import Policy, Provider, Retry, Validate
-from hroute.terms.message import Reply
+from hroute.terms.message import Reply, Request
 from hroute.terms.outcome import Failure, Outcome
 from tests.router.stage import KEYED, PII, FakePlugin, ask, failing, guarantee, policy, provider, rule, said
 
@@ -187,6 +188,30 @@ def test_a_plugin_that_raises_nonsense_is_a_failure_like_any_other() -> None:
     assert fake.called == ["a", "a", "b"]
     assert log.attempts[0].failure is not None
     assert "secret" not in log.attempts[0].failure.message
+
+
+def test_a_plugin_that_gives_back_no_reply_is_a_failure_like_any_other() -> None:
+    class Empty(FakePlugin):
+        def send(self, target: Target, request: Request, permit: Permit) -> Any:
+            reply = super().send(target, request, permit)
+            return None if target.name == "a" else reply
+
+    fake = Empty()
+    _, log = run(ABC, fake)
+    assert [(a.provider, str(a.outcome)) for a in log.attempts] == [("a", "server"), ("a", "server"), ("b", "ok")]
+    assert log.attempts[0].failure is not None
+    assert log.attempts[0].failure.message == "the plugin gave back NoneType and no reply"
+    nothing: Any = None
+
+    async def main() -> Result:
+        return await asender(lambda _: Wordless())(Call(nothing, nothing, nothing, nothing, False))
+
+    assert isinstance(asyncio.run(main()), Failure)
+
+
+class Wordless(FakePlugin):
+    async def asend(self, target: Any, request: Any, permit: Any) -> Any:
+        return "words"
 
 
 def test_the_observer_hears_each_attempt_and_each_move() -> None:
