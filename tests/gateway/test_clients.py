@@ -13,7 +13,8 @@ import pytest
 from hroute.errors import UsageError
 from hroute.gateway.clients import Client, Clients, Rates, with_budgets, without_key
 from hroute.providers.sandbox.server import SandboxServer
-from tests.gateway.house import House, before_sandbox, message, policy_of
+from hroute.router.bookkeeping import books_of
+from tests.gateway.house import BODIES, House, before_sandbox, house, message, policy_of
 
 EMPTY = Client("bot", "", "")
 
@@ -156,3 +157,32 @@ def test_what_a_client_may_spend_is_a_budget() -> None:
     policy = policy_of("http://127.0.0.1:9")
     [budget] = with_budgets(policy, (replace(EMPTY, monthly=5_000_000_000), EMPTY)).budgets
     assert (budget.limit, budget.per, dict(budget.where)) == (5_000_000_000, "month", {"client": ("bot",)})
+
+
+PRICED = """
+providers:
+  claude: {{plugin: anthropic, model: claude-x, base_url: "{url}/claude", api_key: env:KEY, price: {{input: 3, output: 15}}}}
+default: {{route_to: claude}}
+{more}
+"""
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_a_client_that_has_spent_its_month_is_told_so_in_its_dialect(
+    path: str, clients: Clients, tmp_path: Path
+) -> None:
+    poor, rich = replace(EMPTY, name="poor", monthly=1_000), replace(EMPTY, name="rich", monthly=10**12)
+    keys = {client.name: clients.add(client) for client in (poor, rich)}
+    with SandboxServer() as sandbox:
+        policy = with_budgets(policy_of(sandbox.url, text=PRICED), clients.all())
+        with house(policy) as here:
+            here.gateway.clients = clients
+            here.gateway.engine.books = books_of(policy, {"HROUTE_LEDGER": str(tmp_path / "ledger.db")})
+            assert here.post(path, BODIES[path](), x_hroute_key=keys["rich"]).status_code == 200
+            refused = here.post(path, BODIES[path](stream=True), x_hroute_key=keys["poor"])
+            calls = len(sandbox.calls.as_json())
+    assert (refused.status_code, refused.headers["x-should-retry"], calls) == (402, "false", 1)
+    told = refused.json()["error"]
+    assert "client poor" in told["message"]
+    assert "$0.00" in told["message"]
+    assert ("code" in told) is (path != "/v1/messages")
