@@ -39,8 +39,8 @@ def run(view: Transaction | None, place: ledger.Place, first: str, final: str, a
         for line in ([""] if number else []) + list(_lines(one)):
             streams.line(line)
     streams.talk(
-        f"{first} .. {final}, whole days of {place.zone}; intervals hold the true difference in 95 of 100 cases, "
-        "sessions counted as units"
+        f"{first} .. {final}, whole days of {place.zone}, read from single rows; intervals hold the true difference in 95 "
+        "of 100 cases, sessions counted as units"
     )
     return exits.DONE
 
