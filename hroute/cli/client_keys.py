@@ -97,7 +97,8 @@ def list_(as_json: JsonLinesOption = False) -> int:
     if as_json:
         for c in found:
             limits = {"monthly_usd": money.to_json(c.monthly), "per_minute": c.per_minute, "routes": list(c.routes)}
-            streams.emit("keys", {"client": c.name, "signals": dict(c.signals), "admin": c.admin, **limits})
+            said = {"signals": dict(c.signals), "fixed": list(c.fixed), "admin": c.admin}
+            streams.emit("keys", {"client": c.name, **said, **limits})
         return exits.DONE
     table = [
         [
@@ -106,6 +107,8 @@ def list_(as_json: JsonLinesOption = False) -> int:
             "" if c.per_minute is None else f"{c.per_minute} a minute",
             ", ".join(c.routes) or "all routes",
             ", ".join(f"{key}={value}" for key, value in c.signals.items()),
+            f"may not say {', '.join(c.fixed)}" if c.fixed else "",
+            "administrator" if c.admin else "",
         ]
         for c in found
     ]
