@@ -111,7 +111,8 @@ def told(body: object) -> tuple[tuple[str, ...], str]:
         return (), ""
     details = error.get("details")
     narrow = (details.get("error_code"),) if isinstance(details, Mapping) else ()
-    codes = tuple(str(code) for code in (*narrow, error.get("code"), error.get("type")) if code)
+    named = (str(code) for code in (*narrow, error.get("code"), error.get("type")) if code)
+    codes = tuple(code for code in named if not code.isdecimal())  # local servers repeat the status there
     message = error.get("message")
     return codes, message if isinstance(message, str) else ""
 

@@ -7,7 +7,7 @@ from email.utils import formatdate
 import pytest
 
 from hroute.providers import anthropic, ollama, openai
-from hroute.providers.outcomes import Row, failure, outcome_of, retry_after
+from hroute.providers.outcomes import Row, failure, outcome_of, rejected, retry_after, told
 from hroute.terms.outcome import Outcome
 
 CASES = [
@@ -88,3 +88,21 @@ def test_a_failure_tells_status_and_code_and_no_free_text() -> None:
     odd = failure(Outcome.SERVER, 500, ("my card is 4111 1111 1111 1111", "x" * 99), {})
     assert odd.code is None
     assert odd.message == "500"
+
+
+def test_a_local_server_that_repeats_its_status_as_a_code_is_told_by_the_kind_of_its_error() -> None:
+    """As llama.cpp writes it: else nobody could say that a request was too large for everybody."""
+    body = {
+        "error": {
+            "code": 400,
+            "type": "exceed_context_size_error",
+            "message": "the request exceeds the available context size",
+        }
+    }
+    codes, message = told(body)
+    failed = rejected((), 400, codes, message, {})
+    assert (failed.outcome, failed.code) == (Outcome.CAPABILITY, "exceed_context_size_error")
+    codes, message = told(
+        {"object": "error", "code": 400, "type": "BadRequestError", "message": "maximum context length is 512"}
+    )  # vLLM
+    assert rejected((), 400, codes, message, {}).code == "context"
