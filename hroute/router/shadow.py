@@ -109,12 +109,15 @@ class Shadows:
                 self._forget(cast)
 
         with self._lock:
-            room = self._room()
-            if room:
+            started = self._room()
+            if started:
                 thread = threading.Thread(target=go, name="hroute-shadow", daemon=True)
-                self._casts[cast] = thread
-                thread.start()
-        if not room:
+                try:
+                    thread.start()
+                    self._casts[cast] = thread
+                except RuntimeError:  # none is to be had, or the program is ending: the answer is there all the same
+                    started = False
+        if not started:
             cast.drop(_FULL)
 
     def acast(self, run: Run, answer: Answer, send: ASend, clock: Clock, *, warm: bool = True) -> None:

@@ -368,6 +368,24 @@ def test_more_than_so_many_at_a_time_are_dropped(books: Ledger) -> None:
     assert sorted(found) == ["dropped", "dropped", "dropped", "ok", "ok"]
 
 
+def test_where_no_thread_is_to_be_had_the_answer_is_there_all_the_same(
+    books: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            if self.name == "hroute-shadow":
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    plugin = FakePlugin()
+    with client(books, plugin, shadowing()) as asked:
+        monkeypatch.setattr(threading, "Thread", Refused)
+        assert asked.complete("hello").text == "hello"
+        monkeypatch.undo()
+        assert asked.engine.shadows.under_way == 0
+    assert "too many shadows" in dropped(books, plugin)
+
+
 def test_on_an_event_loop_neither(books: Ledger) -> None:
     plugin = Stalling()
 
