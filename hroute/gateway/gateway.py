@@ -262,7 +262,7 @@ class Gateway:
             NotOurselves(self.port, self.hosts, places),
         )
         if wishes := asked.door.beyond(asked.body):
-            gates = (*gates, OwnDialect(asked.door.dialect, wishes, places, self.engine.stand_in is None))
+            gates = (*gates, OwnDialect(asked.door.dialect, wishes, places, asked.model, self.engine.stand_in is None))
         narrowed = allowed(client, self.engine.policy) if client is not None else None
         return gates if narrowed is None else (*gates, narrowed)
 

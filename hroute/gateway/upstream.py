@@ -97,7 +97,9 @@ class Upstream:
     def _wire(self, call: Call) -> Wire | None:
         if not self.raw_wire:
             return None
-        return wires.wire_of(call.candidate.provider.plugin, call.target, self.asked.door.dialect)
+        return wires.wire_of(
+            call.candidate.provider.plugin, resolved(call.target, self.asked.model), self.asked.door.dialect
+        )
 
     async def _by_wire(self, call: Call, wire: Wire) -> Result:
         call = replace(call, target=resolved(call.target, self.asked.model))

@@ -66,6 +66,22 @@ def test_openais_sdk_completes_and_streams(stage: tuple[House, SandboxServer], t
     assert chunks[-1].usage.completion_tokens == one.usage.completion_tokens  # type: ignore[union-attr]
 
 
+INSTRUCT = """
+providers:
+  any: {{plugin: openai, model: requested, base_url: "{url}/gpt/v1", api_key: env:KEY}}
+default: {{route_to: any}}
+{more}
+"""
+
+
+def test_openais_own_models_for_completions_are_known_by_name() -> None:
+    with Notary((200, JSON, ANSWERS[PATH])) as notary, house(policy_of(notary.url, text=INSTRUCT)) as here:
+        raw = json.dumps(prompt(model="gpt-3.5-turbo-instruct", n=2)).encode()
+        assert here.post(PATH, raw).status_code == 200
+        assert (notary.noted[0].path, notary.noted[0].body) == ("/gpt/v1/completions", raw)
+        assert here.post(PATH, prompt(n=2)).status_code == 400
+
+
 BEYOND = [{"n": 2}, {"best_of": 3}, {"echo": True}, {"logprobs": 0}, {"logit_bias": {"50256": -100}}, {"prompt": ["a", "b"]}, {"prompt": [1, 2]}, {"prompt": [[1, 2], [3]]}]  # fmt: skip
 
 
