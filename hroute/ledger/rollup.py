@@ -119,9 +119,6 @@ class Deltas:
         self.buckets["latency", *served, bucket(row.latency_ms)] += 1
         if row.ttft_ms is not None:
             self.buckets["ttft", *served, bucket(row.ttft_ms)] += 1
-        written = row.usage.output + row.usage.reasoning
-        if written:
-            self.buckets["output", *served, bucket(written)] += 1
         if row.score is not None:
             self.buckets["score", *served, int(row.score * 100)] += 1
             if row.escalated:
@@ -153,20 +150,6 @@ def quantile(counts: Mapping[int, int], share: float) -> float | None:
             return within(number, max(0.0, wanted - seen) / counts[number])
         seen += counts[number]
     return within(max(counts), 1.0)
-
-
-def counts(
-    transaction: Transaction, kind: str, since: str, *, rule: str | None = None, provider: str | None = None
-) -> dict[int, int]:
-    """How many values of a histogram fell into each bucket since a day (included)."""
-    wanted = [("rule", rule), ("provider", provider)]
-    given = [(name, value) for name, value in wanted if value is not None]
-    where = "".join(f" AND {name} = ?" for name, _ in given)
-    rows = transaction.run(
-        f"SELECT bucket, sum(n) FROM histogram WHERE kind = ? AND day >= ?{where} GROUP BY bucket",
-        (kind, since, *(value for _, value in given)),
-    )
-    return {int(number): int(n) for number, n in rows}
 
 
 def recomputed(transaction: Transaction) -> dict[str, list[tuple[Any, ...]]]:
