@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -11,7 +11,7 @@ import typer
 from hroute.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
-    from hroute.schema.policy import Policy, Provider
+    from hroute.schema.policy import Policy, Provider, Rule
 
 FILE_NAME: Final = "routing-config.yaml"
 HINT: Final = "hroute init writes one"
@@ -58,8 +58,17 @@ def load(given: str | None) -> Policy:
 
 
 def in_use(policy: Policy) -> tuple[Provider, ...]:
-    """The providers that a person means by "my providers": those declared, and of the catalogue those that serve."""
+    """The providers that a person means by "my providers": those declared, and of the catalogue those that serve, confirm,
+    judge or are shadows."""
     from hroute.router.decide import destinations
 
-    used = {name for rule in policy.all_rules for name in destinations(policy, rule)} | {policy.baseline}
+    used = {name for rule in policy.all_rules for name in (*destinations(policy, rule), *_seconds(rule))}
+    used |= {policy.baseline} if policy.baseline else set()
     return tuple(p for p in policy.providers.values() if not p.catalogued or p.name in used)
+
+
+def _seconds(rule: Rule) -> Iterator[str]:
+    """Who is asked besides whom a rule routes to."""
+    validate = rule.validate
+    asked = (validate.agree_with, validate.judge) if validate is not None else ()
+    yield from (name for name in (*asked, rule.shadow.to if rule.shadow else None) if name is not None)

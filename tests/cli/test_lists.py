@@ -33,6 +33,17 @@ def test_the_providers_for_a_program(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     assert lines[0]["locality"] == "machine"
 
 
+def test_whoever_judges_confirms_or_is_a_shadow_is_listed_too(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "beside.yaml").write_text(
+        "routing_rules:\n"
+        "  - {name: judged, condition: {task_type: qa}, route_to: ollama, validate: {judge: gpt4o}}\n"
+        "  - {name: seen, condition: {task_type: chat}, route_to: ollama, shadow: {to: deepseek}}\n"
+        "default: {route_to: ollama, fallback: null}\n"
+    )
+    lines = [json.loads(line) for line in cli("status", "--json", "-p", "beside.yaml").out.splitlines()]
+    assert {line["provider"] for line in lines} == {"ollama", "gpt4o", "deepseek"}
+
+
 def test_without_a_ledger_nothing_is_said_about_breakers(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HROUTE_LEDGER", "")
     ran = cli("status")
