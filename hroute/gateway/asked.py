@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 import orjson
 
@@ -14,7 +15,8 @@ from hroute.gateway.doors import Door
 from hroute.terms.message import Request, Tool
 from hroute.terms.signal import SIGNALS, Value, coerce
 from hroute.wire.fields import Json, Malformed, inner, word
-from hroute.wire.unread import Unread, unread
+from hroute.wire.looks import is_word
+from hroute.wire.unread import unread
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -28,6 +30,12 @@ HOSTED: Final = "hosted_tools"
 UNREAD: Final = "other_fields"
 """The parameter under which the text of fields travels that no parser reads: for the detectors alone."""
 OURS: Final = frozenset({HOSTED, UNREAD})
+_USUAL: Final = frozenset(
+    {"accept", "accept-encoding", "accept-language", "authorization", "api-key", "connection", "content-encoding", "content-length", "content-type", "cookie", "host", "keep-alive",
+     "openai-beta", "origin", "proxy-authorization", "referer", "traceparent", "tracestate", "transfer-encoding", "user-agent", "x-api-key", "x-goog-api-key"}
+)  # fmt: skip
+"""Headers that are no client's own words, and credentials, which have filters of their own."""
+_KNOWN: Final = (PREFIX, "anthropic-", "x-stainless-", "sec-", "x-forwarded-")
 _SESSIONS: Final = ("x-claude-code-session-id", "session_id", "session-id", "x-session-id", "x-session-affinity", "conversation_id")  # fmt: skip
 """Headers in which known clients name their conversation, the surest first."""
 _GIVEN: Final = frozenset(SIGNALS) - {"message", "held_rule", "arrival_hour"}
@@ -79,7 +87,8 @@ def read(
     if not request.messages:
         raise Malformed("there is no message in it")
     left = unread(door.dialect, body, door.known)
-    request = replace(request, params={**_beyond(body, door, request, left), **request.params})
+    beside = _beside(headers, query)
+    request = replace(request, params={**_beyond(body, door, request, (left.text, beside)), **request.params})
     tools, hosted = _tools(request)
     if hosted:
         request = replace(request, tools=tools, params={**request.params, HOSTED: _declared(hosted)})
@@ -88,14 +97,21 @@ def read(
     return Asked(door, raw, body, body is whole, request, signals, left.names, headers, query, path or door.path)
 
 
-def _beyond(body: Json, door: Door, request: Request, left: Unread) -> dict[str, Any]:
+def _beyond(body: Json, door: Door, request: Request, unread: tuple[str, ...]) -> dict[str, Any]:
     """The keys of `body` that its parser does not read whole, as parameters: the detectors read them, and a wire that
     knows one sends it. One that bears the name of another parameter is text for the detectors only."""
     found = {key: value for key, value in body.items() if key not in door.known}
     hidden = [found.pop(key) for key in (*request.params, *OURS) if key in found]
-    if left.text or hidden:
-        found[UNREAD] = [left.text, *hidden]
+    texts = [*filter(None, unread), *hidden]
+    if texts:
+        found[UNREAD] = texts
     return found
+
+
+def _beside(headers: Mapping[str, str], query: str) -> str:
+    """What stands beside the body and goes along with it: sentences in a query or in headers that no standard has."""
+    lines = [f"{name}: {value}" for name, value in headers.items() if not (name in _USUAL or is_word(value) or name.startswith(_KNOWN))]  # fmt: skip
+    return "\n".join([*lines, unquote_plus(query)] if query not in ("", "beta=true") else lines)
 
 
 def _declared(hosted: tuple[Tool, ...]) -> dict[str, Any]:

@@ -274,6 +274,23 @@ def test_a_guarantee_holds_for_a_field_that_nobody_knows() -> None:
         assert sandbox.calls.as_json() == []
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"headers": {"x-note": f"the card {CARD}"}},
+        {"query": "note=4111+1111+1111+1111"},
+        {"query": "a=b&c=4111%201111%201111%201111"},
+    ],
+)
+def test_what_stands_beside_the_body_is_read_too(policy: Policy, beside: dict[str, Any]) -> None:
+    raw = json.dumps(message()).encode()
+    usual = {"user-agent": "claude-cli/2.1.197 (external, cli)", "anthropic-beta": "a-2025-01-01,b", "x-app": "cli", "x-claude-code-session-id": "0d3e8f0a-6d3b-4a53-9e1f-2b9f3f6d8c11"}  # fmt: skip
+    clean = read(DOORS["/v1/messages"], raw, usual, "beta=true")
+    assert "other_fields" not in clean.request.params
+    asked = read(DOORS["/v1/messages"], raw, usual | beside.get("headers", {}), beside.get("query", ""))
+    assert Extraction(policy, asked.request, {}).ask("contains_pii") is True
+
+
 def test_unknown_fields_are_named_where_the_other_dialect_has_no_place_for_them() -> None:
     with before_sandbox() as (house, _):
         body = copy.deepcopy(SEEN["/v1/messages"])
