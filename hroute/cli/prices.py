@@ -180,7 +180,8 @@ def _lines(one: dict[str, Any]) -> list[list[str]]:
     if price is None:
         hourly = f"${one['usd_per_hour']:g} an hour" if one["usd_per_hour"] is not None else "unknown"
         return [[one["name"], one["model"], *("-" for _ in _CLASSES), hourly]]
-    discount = f", batch work {price['batch_discount']:.2%} less" if "batch_discount" in price else ""
+    discounted = price.get("batch_discount", 0)
+    discount = f", batch work {100 * discounted:g} % less" if discounted else ""
     lines = [[one["name"], one["model"], *_amounts(price), one["source"] + discount]]
     lines += _bands(price, "  ")
     lines += _hours(price.get("hours", ()), "  ")
