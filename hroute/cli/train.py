@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -82,9 +83,10 @@ def _write(path: str, data: dict[str, Any]) -> None:
             json.dump(data, file, indent=2, ensure_ascii=False)
             file.write("\n")
         os.replace(beside, path)
-    finally:
-        if os.path.exists(beside):
+    except OSError as error:
+        with suppress(OSError):
             os.unlink(beside)
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _report(lesson: Lesson, rows: int, bad: int, written: str | None) -> list[str]:
