@@ -191,10 +191,12 @@ def test_what_comes_faster_than_it_is_read_waits_at_the_other_side() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             threading.Thread(target=pour, args=(listener,), daemon=True).start()
             made = await dial("127.0.0.1", listener.getsockname()[1], 5.0)
-            await asyncio.sleep(0.5)
-            before = sum(sent)
-            await asyncio.sleep(0.3)
-            assert sum(sent) == before, "it waits"
+            before, still, looks = -1, 0, 0
+            while still < 10:  # half a second in which nothing more could be written: it waits
+                looks += 1
+                assert looks < 400, "it writes on though nobody reads"
+                await asyncio.sleep(0.05)
+                before, still = sum(sent), still + 1 if sent and sum(sent) == before else 0
             read = 0
             while read < before + 10_000_000:
                 read += len(await made.read(65536, 5.0))
