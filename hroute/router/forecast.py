@@ -104,5 +104,11 @@ def _set_aside(policy: Policy, most: int, known: Lengths | None) -> int | None:
     """Tokens out that budgets reckon with; None where no budget does, or where they reserve the most possible."""
     if not policy.budgets or policy.ledger.get("reserve") == "ceiling" or policy.mode == "observe":
         return None
+    return reserved_output(most, known)
+
+
+def reserved_output(most: int, known: Lengths | None) -> int:
+    """Tokens out that are reserved for a call which may write `most`: what `QUANTILE` of the answers stayed below, else
+    `NO_HISTORY`."""
     high = None if known is None else known.below(QUANTILE)
     return min(most, NO_HISTORY if high is None else high)

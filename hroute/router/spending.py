@@ -14,7 +14,7 @@ from hroute.ledger.lengths import Lengths
 from hroute.ledger.records import Claim, Started
 from hroute.router.attempts import Attempt
 from hroute.router.charges import charge
-from hroute.router.forecast import HARDWARE_SECONDS, NO_HISTORY, QUANTILE
+from hroute.router.forecast import HARDWARE_SECONDS, reserved_output
 from hroute.router.plan import Asking, Leaving, Skipped, Spent, Why
 from hroute.router.pricing import SECONDS_PER_HOUR, is_batch, price_of, serving
 from hroute.router.signals.blocks import blocks
@@ -108,8 +108,8 @@ class Spending:
         return prices.cost(price, expected, batch=is_batch(provider))
 
     def _output(self, provider: Provider, most: int) -> int:
-        learned = self._purse.answers(self._asking.decision.rule.name, provider.name, provider.model).below(QUANTILE)
-        return min(most, NO_HISTORY if learned is None else learned)
+        rule = self._asking.decision.rule.name
+        return reserved_output(most, self._purse.answers(rule, provider.name, provider.model))
 
     def _concerns(self, budget: Budget) -> bool:
         for key, names in budget.where.items():
