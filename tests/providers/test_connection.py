@@ -195,6 +195,7 @@ def test_what_comes_faster_than_it_is_read_waits_at_the_other_side() -> None:
             while still < 10:  # half a second in which nothing more could be written: it waits
                 looks += 1
                 assert looks < 400, "it writes on though nobody reads"
+                assert sum(sent) < 100_000_000
                 await asyncio.sleep(0.05)
                 before, still = sum(sent), still + 1 if sent and sum(sent) == before else 0
             read = 0
