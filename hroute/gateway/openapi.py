@@ -147,7 +147,7 @@ def _signal() -> Json:
     )
     words = {name: SIGNALS[name].values for name in ("task_type", "complexity", "priority", "code_task")}
     known = [f"{name}=({'|'.join(values)})" for name, values in words.items()]
-    pattern = f"^({'|'.join([*known, 'batch_size=[0-9]{1,6}', 'cost_center=[a-z]{1,20}'])})?$"
+    pattern = f"^[, ]*({'|'.join([*known, 'batch_size=[0-9]{1,6}', 'cost_center=[a-z]{1,20}'])})?[, ]*$"
     return {"name": "x-hroute-signal", "in": "header", "description": said, "schema": {"type": "string", "pattern": pattern}}  # fmt: skip
 
 
