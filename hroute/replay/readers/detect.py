@@ -17,7 +17,9 @@ def opened(paths: Sequence[str], columns: Mapping[str, str] | None = None) -> Lo
     """The log at `paths`; a folder is one of Claude Code's transcripts. Raises UsageError where nothing is there."""
     files = [file for path in paths for file in (claude_code.files_below(path) if Path(path).is_dir() else [path])]
     if paths and not files:
-        raise UsageError(f"there is no *.jsonl in {paths[0]}", help="give a log, or a folder of Claude Code's transcripts")
+        raise UsageError(
+            f"there is no *.jsonl in {paths[0]}", help="give a log, or a folder of Claude Code's transcripts"
+        )
     log = Log(files, columns)
     if columns is None and files and files[0] != STDIN and _is_of_claude_code(log):
         return claude_code.Transcripts(files)
