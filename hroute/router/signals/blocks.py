@@ -24,12 +24,13 @@ Where = Literal["user", "tool", "context", "system"]
 class Block:
     """One text that would be sent: `head`, and the leaves of a JSON `value` below it.
 
-    `schema` is a tool or an answer's form: its `value` is read for secrets, and for personal data without numbers. `unread` marks a part that no
-    detector can read (its text is its name or address). The leaves are written out only when somebody reads them: a
-    conversation brings the same twenty tools with every turn.
+    `schema` is a tool or an answer's form: its `value` is read for secrets, and for personal data without numbers.
+    `unread` marks a part that no detector can read (its text is its name or address), `short` one that is read sooner
+    than found in a cache. The leaves are written out only when somebody reads them: a conversation brings the same
+    twenty tools with every turn.
     """
 
-    __slots__ = ("_digest", "_text", "head", "notes", "schema", "unread", "value", "where")
+    __slots__ = ("_digest", "_text", "head", "notes", "schema", "short", "unread", "value", "where")
 
     def __init__(
         self, where: Where, head: str, value: Any = None, *, schema: bool = False, unread: bool = False
@@ -39,14 +40,10 @@ class Block:
         self.value = value
         self.schema = schema
         self.unread = unread
+        self.short = value is None and len(head) < _SHORT
         self.notes: dict[str, Any] | None = None
         self._text: str | None = head if value is None else None
         self._digest: bytes | None = None
-
-    @property
-    def short(self) -> bool:
-        """Whether reading it costs less than finding it in a cache."""
-        return self.value is None and len(self.head) < _SHORT
 
     @property
     def result(self) -> bool:
@@ -171,7 +168,7 @@ class BlockCache:
         """What `scanner` (of that `version`) says about `block`: remembered, or asked now. A failure is not kept."""
         if block.short:
             return scanned(block.head, scanner)
-        notes = self._of(block)
+        notes = block.notes or self._of(block)
         known: Scan | None = notes.get(version)
         if known is None:
             known = scanned(block.text, scanner)
@@ -183,7 +180,7 @@ class BlockCache:
         """What `estimate` (of that `version`) says about `block`, in the same way."""
         if block.short:
             return estimate(block.head)
-        notes = self._of(block)
+        notes = block.notes or self._of(block)
         known: int | None = notes.get(version)
         if known is None:
             known = notes[version] = estimate(block.text)
@@ -192,10 +189,11 @@ class BlockCache:
     def _of(self, block: Block) -> dict[str, Any]:
         """The notes on `block`; looked up once a request."""
         if block.notes is None:
+            digest = block.digest
             with self._lock:
-                block.notes = self._notes.setdefault(block.digest, {})
-                self._notes.move_to_end(block.digest)
-                while len(self._notes) > self._most:
+                block.notes = self._notes.setdefault(digest, {})
+                self._notes.move_to_end(digest)
+                if len(self._notes) > self._most:
                     self._notes.popitem(last=False)
         return block.notes
 

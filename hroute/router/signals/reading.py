@@ -52,6 +52,7 @@ class Reading:
         pieces: list[str] = []
         places: list[int] = []
         at = length = 0
+        self.text = encode(self.text).decode()  # RE2 takes no lone surrogate; each becomes one `?`
         for match in _escapes().finditer(self.text):
             start, end = match.span()
             pieces += (self.text[at:start], _meant(match.group()))
