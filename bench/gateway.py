@@ -27,7 +27,7 @@ from bench.figures import HEADER, Figure
 from bench.gateway_peers import PEERS, Peer, installed, running
 
 ROOT = Path(__file__).parents[1]
-ROUNDS = 7
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 TICKS = os.sysconf("SC_CLK_TCK")
 
 POLICY = """
