@@ -13,10 +13,23 @@ is one for the wires of Anthropic, OpenAI and Ollama (docs/plugins.md has a whol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
+from hroute.providers.calling import (
+    STREAMS,
+    WAYS,
+    Way,
+    hang_up,
+    one_asend,
+    one_astream,
+    one_send,
+    one_stream,
+    run,
+    ways_of,
+)
+from hroute.providers.calling import Leave as Leave
 from hroute.providers.protocol import Capabilities, Plugin, ProviderError, Target
 from hroute.terms.message import Done, Event, Message, Reply, Request, Text, TextDelta, Tool, ToolResult, ToolUse
 from hroute.terms.outcome import Failure, Outcome
@@ -41,20 +54,6 @@ class Stage(Protocol):
 
     def calls(self) -> int:
         """How many requests have arrived."""
-
-
-@dataclass
-class Leave:
-    """A permit for the suite. It counts, and refuses as the router's would."""
-
-    provider: str
-    denied: bool = False
-    spent: int = 0
-
-    def spend(self, provider: str) -> None:
-        self.spent += 1
-        if self.denied or provider != self.provider or self.spent > 1:
-            raise PermissionError("no leave")
 
 
 Check = Callable[[Plugin, Stage], None]
@@ -111,7 +110,7 @@ def check_a_stream_adds_up_to_its_reply(plugin: Plugin, stage: Stage) -> None:
 def check_nothing_is_sent_without_a_permit(plugin: Plugin, stage: Stage) -> None:
     target = stage.target()
     before = stage.calls()
-    for call in _WAYS:
+    for call in WAYS:
         denied = Leave(target.name, denied=True)
         try:
             call(plugin, target, request(), denied)
@@ -127,7 +126,7 @@ def check_nothing_is_sent_without_a_permit(plugin: Plugin, stage: Stage) -> None
 
 def check_a_permit_is_spent_exactly_once(plugin: Plugin, stage: Stage) -> None:
     target = stage.target()
-    for call in _WAYS:
+    for call in WAYS:
         leave = Leave(target.name)
         call(plugin, target, request(), leave)
         assert leave.spent == 1
@@ -179,10 +178,10 @@ def check_an_asynchronous_call_leaves_the_loop_free(plugin: Plugin, stage: Stage
             await sleep(0.01)
             longest, last = max(longest, now() - last), now()
         await gather(call, return_exceptions=True)
-        await _hang_up(plugin)
+        await hang_up(plugin)
         return longest, last - started
 
-    longest, whole = _run(main())
+    longest, whole = run(main())
     assert whole < 0.5 or longest < 0.7 * whole, "no other task of the event loop runs while it waits"
 
 
@@ -197,10 +196,10 @@ def check_a_cancelled_call_ends(plugin: Plugin, stage: Stage) -> None:
         await sleep(0.2)
         was_waiting = call.cancel()
         await wait((call,), timeout=20.0)
-        await _hang_up(plugin)
+        await hang_up(plugin)
         return call.cancelled() or not was_waiting
 
-    assert _run(main()), "a cancellation is passed on at once, not made a failure of the provider"
+    assert run(main()), "a cancellation is passed on at once, not made a failure of the provider"
 
 
 def check_a_stall_in_mid_stream_is_a_timeout(plugin: Plugin, stage: Stage) -> None:
@@ -209,7 +208,7 @@ def check_a_stall_in_mid_stream_is_a_timeout(plugin: Plugin, stage: Stage) -> No
     stage.says("One two three four five six seven eight nine ten eleven twelve.")
     stage.fails("stall", **{"for": 5, "at": 0.5})
     impatient = replace(stage.target(), idle=0.3, first_token=2.0)
-    for failure in _failures(plugin, stage, impatient, ways=_STREAMS):
+    for failure in _failures(plugin, stage, impatient, ways=STREAMS):
         assert failure.outcome is Outcome.TIMEOUT
 
 
@@ -219,7 +218,7 @@ def check_a_cut_stream_is_a_failure(plugin: Plugin, stage: Stage) -> None:
     stage.says("One two three four five six seven eight nine ten eleven twelve.")
     for clean in (False, True):
         stage.fails("cut", clean=clean, at=0.6)
-        for failure in _failures(plugin, stage, ways=_STREAMS):
+        for failure in _failures(plugin, stage, ways=STREAMS):
             assert failure.outcome in (Outcome.TRANSPORT, Outcome.BAD_CONTENT)
 
 
@@ -268,63 +267,24 @@ def name_of(check: Check) -> str:
     return check.__name__.removeprefix("check_")
 
 
-Way = Callable[[Plugin, Target, Request, Leave], Any]
-
-
-def _one_way_send(plugin: Plugin, target: Target, sent: Request, leave: Leave) -> Reply:
-    return plugin.send(target, sent, leave)
-
-
-def _one_way_stream(plugin: Plugin, target: Target, sent: Request, leave: Leave) -> list[Event]:
-    return list(plugin.stream(target, sent, leave))
-
-
-def _one_way_asend(plugin: Plugin, target: Target, sent: Request, leave: Leave) -> Reply:
-    async def main() -> Reply:
-        try:
-            return await plugin.asend(target, sent, leave)
-        finally:
-            await _hang_up(plugin)
-
-    return _run(main())
-
-
-def _one_way_astream(plugin: Plugin, target: Target, sent: Request, leave: Leave) -> list[Event]:
-    async def main() -> list[Event]:
-        try:
-            return [event async for event in plugin.astream(target, sent, leave)]
-        finally:
-            await _hang_up(plugin)
-
-    return _run(main())
-
-
-_STREAMS: Final[tuple[Way, ...]] = (_one_way_stream, _one_way_astream)
-_WAYS: Final[tuple[Way, ...]] = (_one_way_send, _one_way_asend, *_STREAMS)
-
-
-def _ways(plugin: Plugin) -> tuple[Way, ...]:
-    return _WAYS if plugin.capabilities.stream else _WAYS[:2]
-
-
 def _send(plugin: Plugin, stage: Stage) -> Reply:
-    return _one_way_send(plugin, stage.target(), request(), Leave(stage.target().name))
+    return one_send(plugin, stage.target(), request(), Leave(stage.target().name))
 
 
 def _asend(plugin: Plugin, stage: Stage) -> Reply:
-    return _one_way_asend(plugin, stage.target(), request(), Leave(stage.target().name))
+    return one_asend(plugin, stage.target(), request(), Leave(stage.target().name))
 
 
 def _stream(plugin: Plugin, stage: Stage) -> list[Event]:
-    return _one_way_stream(plugin, stage.target(), request(), Leave(stage.target().name))
+    return one_stream(plugin, stage.target(), request(), Leave(stage.target().name))
 
 
 def _astream(plugin: Plugin, stage: Stage) -> list[Event]:
-    return _one_way_astream(plugin, stage.target(), request(), Leave(stage.target().name))
+    return one_astream(plugin, stage.target(), request(), Leave(stage.target().name))
 
 
 def _replies(plugin: Plugin, stage: Stage, sent: Request) -> list[Reply]:
-    found = [way(plugin, stage.target(), sent, Leave(stage.target().name)) for way in _ways(plugin)]
+    found = [way(plugin, stage.target(), sent, Leave(stage.target().name)) for way in ways_of(plugin)]
     return [item if isinstance(item, Reply) else item[-1].reply for item in found]
 
 
@@ -340,7 +300,7 @@ def _failures(
     """How each way of calling fails. A way that does not is an error, unless `also_ok`."""
     failures = []
     at = target or stage.target()
-    for way in ways or _ways(plugin):
+    for way in ways or ways_of(plugin):
         raised: ProviderError | None = None
         try:
             way(plugin, at, sent or request(), Leave(at.name))
@@ -352,16 +312,3 @@ def _failures(
         assert raised.__cause__ is None, "the vendor's own error, which may quote the prompt, hangs on the failure"
         failures.append(raised.failure)
     return failures
-
-
-async def _hang_up(plugin: Plugin) -> None:
-    """Close the connections of an event loop that is about to end."""
-    aclose = getattr(plugin, "aclose", None)
-    if aclose is not None:
-        await aclose()
-
-
-def _run(main: Coroutine[Any, Any, T]) -> T:
-    from asyncio import run
-
-    return run(main)
