@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from hroute.providers.calling import (
     STREAMS,
@@ -33,8 +33,6 @@ from hroute.providers.calling import Leave as Leave
 from hroute.providers.protocol import Capabilities, Plugin, ProviderError, Target
 from hroute.terms.message import Done, Event, Message, Reply, Request, Text, TextDelta, Tool, ToolResult, ToolUse
 from hroute.terms.outcome import Failure, Outcome
-
-T = TypeVar("T")
 
 CANARY: Final = "canary-7f3a"
 """Stands in every prompt of the suite; it must never show in a failure."""
