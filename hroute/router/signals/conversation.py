@@ -29,20 +29,27 @@ _OVERLAP: Final = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """`message` is the last user turn; `subject` what it is about: itself, or the turn that a short reply answers."""
+    """`message` is the last user turn; `subject` what it is about: itself, or the turn that a short reply answers; `said`
+    are all of them."""
 
     message: str = ""
     subject: str = ""
-    turns: int = 0
-    clarifying_turns: int = 0
+    said: tuple[str, ...] = ()
+
+    @property
+    def turns(self) -> int:
+        return len(self.said)
+
+    @property
+    def clarifying_turns(self) -> int:
+        """How many turns at the end ask again; worked out anew each time."""
+        return _clarifying(self.said)
 
 
 def read(request: Request) -> Conversation:
     """The state of the conversation that `request` carries."""
-    said = [text for text in map(_said, request.messages) if text]
-    if not said:
-        return Conversation()
-    return Conversation(said[-1], _subject(said), len(said), _clarifying(said))
+    said = tuple(text for text in map(_said, request.messages) if text)
+    return Conversation(said[-1], _subject(said), said) if said else Conversation()
 
 
 def without_harness(text: str) -> str:
@@ -67,7 +74,7 @@ def _said(message: Message) -> str:
     return without_harness("\n".join(part.text for part in message.parts if isinstance(part, Text)))
 
 
-def _subject(said: list[str]) -> str:
+def _subject(said: tuple[str, ...]) -> str:
     """The last turn that is more than "go on"; the last one where all are."""
     for text in reversed(said):
         if not is_short_reply(text):
@@ -80,7 +87,7 @@ def is_short_reply(text: str) -> bool:
     return len(text) <= 40 and normalise(text).casefold().strip(" .,!?") in _GO_ON
 
 
-def _clarifying(said: list[str]) -> int:
+def _clarifying(said: tuple[str, ...]) -> int:
     """How many turns at the end ask again: they say so, or repeat the words of the turn before."""
     count, now = 0, frozenset[str]()
     for earlier, text in zip(reversed(said[:-1]), reversed(said), strict=False):

@@ -32,7 +32,7 @@ def test_a_turn_of_tool_results_or_reminders_alone_is_no_turn_of_the_user() -> N
         Message("user", (ToolResult("1", "a.py"), Text("<system-reminder>go</system-reminder>"))),
         Message("user", (Text("a document"),), context=True),
     )
-    assert read(Request(messages)) == Conversation("List the files", "List the files", 1, 0)
+    assert read(Request(messages)) == Conversation("List the files", "List the files", ("List the files",))
 
 
 @pytest.mark.parametrize("reply", ["yes", "Go on.", "OK, go!", "continue"])
