@@ -40,7 +40,7 @@ def _bare(value: str) -> str:
 def _is_code(found: Candidate, value: str) -> bool:
     called = found.after(1) in ("(", "[") or "(" in value or "::" in value or "->" in value
     called = called or (value.endswith("]") and "[" in value)
-    return called or value[:1] in "$<{[(&%" or value.startswith(("self.", "os.", "this.", "args."))
+    return called or value[:1] in "$<{[(&%*" or value.startswith(("self.", "os.", "this.", "args."))
 
 
 def _quoted_password(found: Candidate) -> bool:
@@ -91,7 +91,7 @@ def _told_password(found: Candidate) -> bool:
 def _beside_a_login(found: Candidate) -> bool:
     """Behind a name and a sign: with signs of its own, or letters and digits in each other's way."""
     value = _bare(found.value)
-    signs = any(c in "!@#$%^&*?~" for c in value)
+    signs = any(c in "!@#$%^&*?~" for c in found.value.rstrip(".,;:)\"'"))
     return _told_password(found) and (signs or flips(value) >= 3) and "/" not in value and "@" not in value[1:]
 
 
@@ -254,7 +254,8 @@ _SPOKEN: Final[tuple[Detector, ...]] = (
     Detector("password", rf"""{_NAME}(?:\s(?:for|to|on|of|at|für|zu|de|del|para|per)\s[^\n:=]{{1,40}}?)?\s?(?:\s{_COPULA}\s?:?|[:=])\s["'`]?([^\s"'`,;]{{6,64}})""", (_NAME,), _told_password),
     Detector("password", rf"""{_NAME}\s["'`]?([^\s"'`,;]{{6,64}})""", (_NAME,), _beside_a_login),
     Detector("password", rf"""\b{_WHOSE}\s(?:[\pL]{{2,12}}\s){{0,2}}pin(?:\s(?:code|number))?\s(?:{_COPULA}|=|:)\s(\d{{4,8}})\b""", (r" pin", DIGIT)),
-    Detector("password", rf"""(?:log-?in|creds?|credentials?|user ?name|user|auth)(?:\s(?:{_COPULA}|details|data))?[^a-z0-9\n]{{1,4}}["']?[a-z0-9._@+-]{{2,40}}["']?\s?[/:|,]\s?["']?([^\s"'`,;<>()]{{6,64}})""", (r"log-?in|creds?|credential|user|auth", DIGIT), _beside_a_login),
+    Detector("password", rf"""(?:log-?in|creds?|credentials?|user ?name|user|auth|wi-?fi|wlan|ssid)(?:\s(?:{_COPULA}|details|data))?[^a-z0-9\n]{{1,4}}["']?[a-z0-9._@+-]{{2,40}}["']?\s?[/:|,]\s?["']?([^\s"'`,;<>()]{{6,64}})""", (r"log-?in|creds?|credential|user|auth|wi-?fi|wlan|ssid", DIGIT), _beside_a_login),
+    Detector("password", rf"""\bpin(?:\s(?:code|number))?\s(?:for|of|to)\s(?:{_WHOSE}|the)\s[\pL ]{{2,24}}?\s(?:{_COPULA}|=|:)\s(\d{{4,8}})\b""", (r" ?pin", DIGIT)),
     Detector("password", r"""\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]?["']?[^\s:"'$]{1,60}:([^\s"']{4,64})""", (r"curl ", ":"), _in_a_command),
     Detector("password", r"""\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n]{0,120}?\s(?-i:-p)([^\s"'-][^\s"']{3,63})""", (r"mysql|mariadb",), _in_a_command),
     Detector("password", rf"""<[a-z0-9_:.-]{{0,40}}(?:{_NAME}|secret|token|apikey|api-key)[a-z0-9_-]{{0,20}}>([^<>\s]{{4,128}})</""", (rf"(?:{_NAME}|secret|token|api-?key)[a-z0-9_-]{{0,20}}>",), _tagged),

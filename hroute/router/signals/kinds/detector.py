@@ -10,6 +10,12 @@ DIGITS = r"\d[\d ./:-]{0,2}\d"
 """The least that any number has: two digits, close together."""
 
 
+def touches(character: str) -> bool:
+    """Whether a character is a letter or a digit that a number would be part of; Chinese, Japanese and Korean are written
+    without blanks, so that theirs say nothing."""
+    return character.isalnum() and character < "\u2e80"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A place that a pattern found in a read text; code points, end exclusive."""
@@ -44,7 +50,7 @@ class Candidate:
         before = self.text[max(0, self.start - 2) : self.start]
         after = self.text[self.end : self.end + 1]
         escaped = len(before) == 2 and before[0] == "\\" and before[1] in "nrt"
-        return (escaped or not before[-1:].isalnum()) and not after.isalnum()
+        return (escaped or not touches(before[-1:])) and not touches(after)
 
     @property
     def inside_number(self) -> bool:

@@ -11,14 +11,14 @@ from typing import Final
 from hroute.router.signals.kinds.detector import DIGITS, Candidate, Detector
 
 _EXTENSION: Final = r"(?: ?(?:x|ext\.?) ?\d{1,6})?"
-_AMERICAN: Final = rf"\(\d{{3}}\)[ -]?\d{{3}}[-. ](?:\d{{4}}{_EXTENSION}|\d{{2}}[-. ]\d{{2}})|\d{{3}}[-.]\d{{3}}[-.]\d{{4}}{_EXTENSION}|\b1[-. ]\d{{3}}[-. ]\d{{3}}[-. ]\d{{4}}{_EXTENSION}"
-_EUROPEAN: Final = r"0[1-9](?:[ .]\d{2}){4}|0\d{2,4} \d{3,4} \d{3,4}|07\d{3} ?\d{6}|\(0\d{1,4}\) ?\d{3,4}[ -]?\d{3,5}|0\d{2,4}[/-]\d{6,8}"
+_AMERICAN: Final = rf"\(\d{{3}}\)[ -]?\d{{3}}[-. ](?:\d{{4}}{_EXTENSION}|\d{{2}}[-. ]\d{{2}})|\d{{3}}[-.]\d{{3}}[-.]\d{{4}}{_EXTENSION}|\b[78][ -]?\d{{3}}[ -]\d{{3}}-\d{{2}}-\d{{2}}|\b1[-. ]\d{{3}}[-. ]\d{{3}}[-. ]\d{{4}}{_EXTENSION}"
+_EUROPEAN: Final = r"0[1-9](?:[ .]\d{2}){4}|0\d{2,4} \d{3,4} \d{3,4}|07\d{3} ?\d{6}|\(0\d{1,4}\) ?\d{3,4}[ -]?\d{3,5}|0\d{2,4}[/-]\d{6,8}|01[5-7]\d{1,2} ?\d{7,8}"
 _ABROAD: Final = (
     rf"(?:\+\d|00[1-9])\d{{0,2}}(?:[ .()/-]{{0,3}}\d{{1,5}}){{1,6}}{_EXTENSION}|00[1-9]\d(?:[ .-]\d{{1,5}}){{2,5}}"
 )
 _ANY: Final = r"\(?\+?\d(?:[ ./()-]{0,2}\d){5,14}" + _EXTENSION
 
-_BEFORE: Final = r"phone|telephone|tel|tel\.|call|calls|called|mobile|cell|cellphone|fax|whatsapp|contact|contacts|reach|text me|sms|messages? to|number is|number:|my number|his number|her number|handy|handynummer|rufnummer|telefon|telefonnummer|mobil|mobilnummer|téléphone|portable|numéro|móvil|teléfono|celular|telefono|cellulare|telefone|telemóvel|telefoon|mobiel|puhelin|ring|dial|hotline|pager|电话|手机|電話|전화"
+_BEFORE: Final = r"phone|telephone|tel|tel\.|call|calls|called|mobile|cell|cellphone|fax|whatsapp|contact|contacts|reach|text me|sms|messages? to|number is|number:|my number|his number|her number|handy|handynummer|rufnummer|telefon|telefonnummer|mobil|mobilnummer|téléphone|portable|numéro|móvil|teléfono|celular|cel|telefono|mio numero|mi número|mi numero|meu número|meine nummer|mijn nummer|телефон|тел\.|моб\.|cellulare|telefone|telemóvel|telefoon|mobiel|puhelin|ring|dial|hotline|pager|电话|手机|電話|전화"
 _BEHIND: Final = r"office|fax|mobile|cell|home|work"
 
 

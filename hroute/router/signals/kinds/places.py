@@ -136,6 +136,7 @@ PLACES: Final[tuple[Detector, ...]] = (
     _place(r"\d{1,5}[a-z]?,? (?-i:\p{Lu})[\pL.'’-]+(?: [\pL.'’-]+){0,4}, (?:[\pL.'’-]+(?: [\pL.'’-]+){0,2},? )?(?-i:\d{5} \p{Lu}[\pL-]+)", r"\d{4} [^\d ]", accept=_with_post_code),
     _place(r"(?-i:(?:Unter den|Unter der|An der|An den|Am|Zum|Zur|Im|Auf der|Auf dem|In der|In den|Hinter der|Vor dem|Beim) (?:\p{Lu}[\pL-]+ ){1,2}\d{1,3}[a-z]?,? (?:\d{5} )?\p{Lu}[\pL-]{2,})", r" de[nmr] |am |im |zu[mr] ", DIGIT, accept=_german),
     _place(r"(?:flat|apartment|apt|unit|house|h|plot|door|shop|villa)\.? ?(?:no\.?|#)? ?\d[\d/-]{0,10}[a-z]?,? [^\n]{3,90}?[ -]{1,3}\d{3} ?\d{3}\b", r"(?:flat|apartment|apt|unit|house|h|plot|door|shop|villa)\.? ?(?:no\.?|#)? ?\d", r"\d{3} ?\d{3}", accept=_flat_in_india),
-    _place(rf"{_HAN}{{1,12}}(?:都|府|県|省|市|区|區|路|街|町|村){_HAN}{{0,15}}\d{{1,5}}(?:-\d{{1,4}}|号|號|番地|丁目|番|弄)", r"(?:都|府|県|省|市|区|區|路|街|町|村)", DIGIT),
+    _place(r"(?:ул\.|улица|проспект|пр-т|пер\.|бульвар|вул\.) (?-i:\p{Lu})[\pL .-]{2,40},? (?:д\.?|дом|буд\.) ?\d{1,4}", r"(?:д\.?|дом|буд\.) ?\d"),
+    _place(rf"{_HAN}{{1,12}}(?:都|府|県|省|市|区|區|路|街|町|村){_HAN}{{0,15}}\d{{1,5}}(?:-\d{{1,4}}|号|號|番地|丁目|番|弄)[\d番地号の-]{{0,12}}", r"(?:都|府|県|省|市|区|區|路|街|町|村)", DIGIT),
     _place(r"(?-i:[A-CEGHJ-NPR-TVXY]\d[A-Z] \d[A-Z]\d)", r"[a-z]\d[a-z] \d[a-z]\d"),
 )  # fmt: skip

@@ -91,7 +91,7 @@ def _date(found: Candidate) -> bool:
     return found.whole and not found.near(("today", "current date", "now"), 24, 0)
 
 
-_AT: Final = r"(?: ?[\[({<] ?at ?[\])}>] ?|&#64;|&commat;)"
+_AT: Final = r"(?: ?[\[({<] ?(?:at|@) ?[\])}>] ?|&#64;|&commat;)"
 _DOT: Final = r"(?: ?[\[({<] ?dot ?[\])}>] ?| dot )"
 _ENDS: Final = r"com|org|net|edu|gov|info|io|co|me|eu|de|fr|es|it|nl|uk|ch|at|be|pl|se|no|dk|fi|us|ca|au|jp|in|br"
 
