@@ -17,9 +17,9 @@ from hroute.router.answers import Unclear
 from hroute.router.attempts import Accepted, Broken, Doubted, Log, Result, Role, Step, Terms, one_call
 from hroute.router.canonical import Canonical
 from hroute.router.egress import Guard
+from hroute.router.fitting import needs
 from hroute.router.judge import question, verdict
 from hroute.router.plan import Candidate, Plan, Skipped, Surroundings, consider
-from hroute.router.run import needs
 from hroute.router.signals.extract import Extraction
 from hroute.router.validate import Demand
 from hroute.schema.policy import Provider, Rule, Validate

@@ -10,30 +10,30 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hroute.providers import registry
-from hroute.providers.protocol import Capabilities, Permit, Plugin, Target
-from hroute.router import decide as deciding
+from hroute.providers.protocol import Capabilities, Permit, Plugin
 from hroute.router import egress, observing
 from hroute.router.answer import Answer, answer_of, error_of, refused_by_rule
 from hroute.router.attempts import Accepted, Attempt, Broken, Call, End, Log, Move, Terms, attempts
 from hroute.router.decision import Decision
 from hroute.router.doubt import Doubt, doubts, finder, reporting
 from hroute.router.egress import Guard
+from hroute.router.fitting import fitted, max_tokens, plainly_fitted
 from hroute.router.gates import Awaited, Limited, all_open, patient
 from hroute.router.health import Health
-from hroute.router.plan import Asking, Candidate, Down, Gate, Plan, Skipped, Surroundings, plan
+from hroute.router.plan import Asking, Candidate, Down, Gate
+from hroute.router.planner import Planner
 from hroute.router.plugins import Plugins
 from hroute.router.run import Run as Run
 from hroute.router.run import coerced as coerced
-from hroute.router.run import fitted, hour, max_tokens, needs, plainly_fitted, size
+from hroute.router.run import size
 from hroute.router.session import Sessions
 from hroute.router.shadow import Shadows, shadow_of
-from hroute.router.signals.extract import BlockCache, Extraction
-from hroute.router.targets import Keyring, stand_in, target_of
+from hroute.router.signals.extract import Extraction
+from hroute.router.targets import Keyring
 from hroute.router.validate import Demand, demand, judge
-from hroute.schema.policy import Policy, Provider, Validate
+from hroute.schema.policy import Policy, Validate
 from hroute.terms.clock import Clock, Rng, SystemClock
 from hroute.terms.ids import uuid7
-from hroute.terms.locality import Locality
 from hroute.terms.message import Request
 from hroute.terms.signal import Value
 
@@ -45,8 +45,8 @@ Observer = Callable[[Attempt | Move], None]
 Steer = Callable[[Decision, Extraction], Decision]
 
 
-class Engine:
-    """A compiled policy with everything that a request needs from outside: plugins, environment, time, chance, gates.
+class Engine(Planner):
+    """A planner with everything that a request needs from outside: plugins, time, chance, gates.
 
     `stand_in` is a plugin that plays every provider (the sandbox): keys are not looked up, all else stays as it is.
     `health` is what is known about the providers; engines that share one (after a reload) share breakers and limits.
@@ -74,15 +74,17 @@ class Engine:
         queue: Queue | None = None,
         observe: Observer | None = None,
     ) -> None:
-        self.policy = policy
-        self.compiled = deciding.compile(policy)
+        super().__init__(
+            policy,
+            environ=environ,
+            facts=facts,
+            keyring=keyring,
+            resolver=resolver,
+            played=stand_in is not None,
+        )
         self.clock: Clock = clock or (health.clock if health else SystemClock())
         self.health = health or Health(self.clock, rng)
-        self._environ = environ
         self._load = load
-        self._facts = facts
-        self._keyring = keyring
-        self._resolver = resolver or egress.Remembered()
         self._rng = rng
         self._gates = (self.health, *gates)
         self._all_open = all_open(policy.on_all_open)
@@ -91,7 +93,6 @@ class Engine:
         self.queue = queue
         self.shadows = Shadows()
         self._observe = observe
-        self._scans = BlockCache()
         self._plugins = Plugins(load, stand_in)
 
     def under(self, policy: Policy) -> Engine:
@@ -119,14 +120,6 @@ class Engine:
     @property
     def stand_in(self) -> Plugin | None:
         return self._plugins.stand_in
-
-    def decide(
-        self, request: Request | None, given: Mapping[str, Value], *, id: str = ""
-    ) -> tuple[Decision, Extraction]:
-        """What the policy decides, extracting only what the answer depends on."""
-        extraction = Extraction(self.policy, request, given, hour=hour(self.policy), cache=self._scans)
-        decision = deciding.decide_lazy(self.compiled, extraction.ask, extraction.known, request_id=id)
-        return decision, extraction
 
     def begin(
         self,
@@ -209,22 +202,6 @@ class Engine:
             steps = account.watched(steps, planned)
         return Run(id, request, decision, extraction, guard, planned, wanted, steps, log, terms.stream, account, given)
 
-    def plan(
-        self,
-        decision: Decision,
-        guard: Guard,
-        request: Request | None,
-        extraction: Extraction,
-        gates: Sequence[Gate] = (),
-    ) -> Plan:
-        """Who may serve `decision`, in order, and who not and why."""
-        wanted = needs(self.policy, decision.chain, request, extraction)
-        return plan(decision, decision.chain, guard, wanted, self.surroundings(gates))
-
-    def surroundings(self, gates: Sequence[Gate] = ()) -> Surroundings:
-        """What a plan needs to know besides the request."""
-        return Surroundings(self.target, self._facts_of, self._locate, gates)
-
     def settle(self, run: Run, end: End) -> Answer:
         """The answer of a driven run. Raises Refused, NoCredential or AllFailed where there is none; a stream that broke
         after its commit has no answer either, what came of it was told."""
@@ -250,13 +227,6 @@ class Engine:
     def plugin(self, call: Call) -> Plugin:
         """The plugin that makes `call`."""
         return self._plugins.of(call.candidate.provider.plugin)
-
-    def target(self, provider: Provider) -> Target | Skipped:
-        """`provider` with its references resolved."""
-        facts = self._facts_of(provider)
-        if self.stand_in is not None:
-            return stand_in(provider, facts, self._environ)
-        return target_of(provider, facts, self._environ, self._keyring)
 
     def close(self) -> None:
         """Wait for the shadows, close every connection of the plugins, and wait until the books are written."""
@@ -321,13 +291,3 @@ class Engine:
             gates=gates,
             observe=self._observe,
         )
-
-    def _facts_of(self, provider: Provider) -> Capabilities:
-        return self._facts(provider.plugin)
-
-    def _locate(self, provider: Provider, target: Target) -> Locality:
-        if self.stand_in is not None and target.base_url is None and provider.local:
-            return "network" if provider.local == "network" else "machine"
-        runs_here = provider.plugin == "sandbox" or self._facts_of(provider).in_process
-        in_process = runs_here and target.base_url is None
-        return egress.locate(provider, target, in_process=in_process, resolver=self._resolver)

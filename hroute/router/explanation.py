@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from hroute.providers import registry
 from hroute.router import reference
 from hroute.router.analysis.nearest import nearest
 from hroute.router.decide import decide
 from hroute.router.decision import Decision, Nearest, Signals, Step
 from hroute.router.egress import Guard
-from hroute.router.engine import Engine
 from hroute.router.forecast import Estimate, Learned, forecast
 from hroute.router.plan import Down
+from hroute.router.planner import Planner
 from hroute.router.switching import Switch, Warm, switch
 from hroute.schema.policy import Policy, Rule
 from hroute.terms.message import Request
@@ -74,12 +75,18 @@ def explain(
     would be asked, the policy's word stands. `learned` knows of earlier answers, `warm` of the conversation's last one; `at`
     is when the call would be made, for prices that depend on it.
     """
-    engine = Engine(policy, environ=environ, resolver=lambda host: ("127.0.0.1",), keyring=lambda name: name)
-    decision, extraction = engine.decide(request, given)
+    planner = Planner(
+        policy,
+        environ=environ,
+        facts=registry.facts,
+        keyring=lambda name: name,
+        resolver=lambda host: ("127.0.0.1",),
+    )
+    decision, extraction = planner.decide(request, given)
     if not lazy:
-        decision = decide(engine.compiled, extraction.all())
+        decision = decide(planner.compiled, extraction.all())
     gates = (Down(frozenset(down)),) if down else ()
-    planned = engine.plan(decision, Guard(policy, extraction.ask), request, extraction, gates)
+    planned = planner.plan(decision, Guard(policy, extraction.ask), request, extraction, gates)
     skipped = {skipped.provider: skipped.detail for skipped in planned.skipped}
     for name in skipped:
         if not {name, policy.providers[name].plugin}.isdisjoint(down):
@@ -88,7 +95,7 @@ def explain(
         policy=policy,
         decision=decision,
         steps=tuple(reference.steps(policy, extraction.ask)),
-        nearest=None if lazy else nearest(engine.compiled, decision.signals),
+        nearest=None if lazy else nearest(planner.compiled, decision.signals),
         estimate=forecast(policy, decision, request, given.get("expected_tokens"), learned, at=at),
         switch=switch(policy, warm, decision.route_to, at=at),
         tries=planned.route,

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from hroute.router.decision import Decision
+from hroute.router.fitting import max_tokens
 from hroute.router.pricing import estimate
-from hroute.router.run import max_tokens
 from hroute.schema.policy import Policy
 from hroute.terms.message import Request, prompt
 from hroute.terms.signal import Value

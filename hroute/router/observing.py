@@ -12,8 +12,8 @@ from hroute.router import egress
 from hroute.router.attempts import Accepted, Terms
 from hroute.router.decision import Decision
 from hroute.router.egress import Guard
+from hroute.router.fitting import plainly_fitted
 from hroute.router.plan import Candidate, Plan, Skipped, Surroundings, Why
-from hroute.router.run import plainly_fitted
 from hroute.router.validate import demand, judge
 from hroute.schema.policy import Policy
 from hroute.terms.clock import Clock, Rng

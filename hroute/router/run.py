@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from hroute.errors import UsageError
 from hroute.router.attempts import End, Log, Result, Step
 from hroute.router.decision import Decision
 from hroute.router.egress import Guard
 from hroute.router.limits import Size
-from hroute.router.plan import Needs, Plan, Skipped, needs_of
+from hroute.router.plan import Plan, Skipped
 from hroute.router.signals.extract import Extraction
 from hroute.router.validate import Demand
-from hroute.schema.policy import Policy, Provider
 from hroute.terms.message import Request
 from hroute.terms.signal import Value, coerce
 
 if TYPE_CHECKING:
     from hroute.router.bookkeeping import Account
     from hroute.router.shadow import Shadow
-
-DEFAULT_MAX_TOKENS: Final = 4096
-"""Output tokens where neither caller nor rule says (SEMANTICS 1.12), capped by the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +54,6 @@ class Run:
         return f"pii: {', '.join(shown[:3])}{more}" if shown else ""
 
 
-def fitted(request: Request, rule_params: Mapping[str, Any], provider: Provider) -> Request:
-    """`request` as `provider` is to get it: the caller's parameters over the rule's, and a limit on the output."""
-    params = {**rule_params, **request.params}
-    asked = request.max_tokens or params.pop("max_tokens", None) or provider.params.get("max_tokens")
-    limit = asked if isinstance(asked, int) else DEFAULT_MAX_TOKENS
-    params.pop("max_tokens", None)
-    return replace(request, params=params, max_tokens=min(limit, provider.max_output or limit))
-
-
-def plainly_fitted(request: Request, provider: Provider) -> Request:
-    """A request that no rule adds to, as `provider` is to get it."""
-    return fitted(request, {}, provider)
-
-
-def max_tokens(request: Request, rule_params: Mapping[str, Any], provider: Provider) -> int:
-    """Output tokens that `provider` may write for this request."""
-    return fitted(request, rule_params, provider).max_tokens or DEFAULT_MAX_TOKENS
-
-
 def coerced(signals: Mapping[str, Any]) -> dict[str, Value]:
     """Signals as a caller writes them, as values of the table; None is "not given". Raises UsageError."""
     if "message" in signals:
@@ -85,27 +61,8 @@ def coerced(signals: Mapping[str, Any]) -> dict[str, Value]:
     return {name: coerce(name, value) for name, value in signals.items() if value is not None}
 
 
-def needs(policy: Policy, chain: Sequence[str], request: Request | None, extraction: Extraction) -> Needs:
-    """What the request demands; its size is only estimated where a provider of the chain has a window."""
-    tokens = None
-    if any(policy.providers[name].context_window is not None for name in chain):
-        sizes = [extraction.ask("expected_tokens"), extraction.ask("prompt_tokens")]
-        tokens = max((size for size in sizes if isinstance(size, int)), default=None)
-    return needs_of(request or Request(()), tokens)
-
-
 def size(extraction: Extraction) -> Size:
     """The tokens of a call, as estimated; only asked where a limit counts them."""
     prompt, expected = extraction.ask("prompt_tokens"), extraction.ask("expected_tokens")
     known = prompt if isinstance(prompt, int) else 0
     return Size(known, max(0, expected - known) if isinstance(expected, int) else 0)
-
-
-def hour(policy: Policy) -> int:
-    """Hour of arrival in the ledger's time zone (UTC where it names none)."""
-    name = policy.ledger.get("timezone")
-    if not isinstance(name, str):
-        return datetime.now(UTC).hour
-    from zoneinfo import ZoneInfo
-
-    return datetime.now(ZoneInfo(name)).hour
