@@ -83,7 +83,7 @@ def installed(peer: Peer) -> str | None:
     """Where `peer` is; None where it is not installed."""
     for folder in os.environ.get("BENCH_PEERS", "").split(":"):
         path = Path(folder) / peer.executable
-        if folder and path.exists():
+        if folder and path.is_file():
             return str(path)
     return shutil.which(peer.executable) if "/" not in peer.executable else None
 
