@@ -11,7 +11,7 @@ import json
 import logging
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -94,6 +94,8 @@ class Alert:
     ts: int
     tries: int
     payload: Mapping[str, Any]
+    told: frozenset[str]
+    """Names of the channels that have it already."""
 
 
 def add(transaction: Transaction, payload: Mapping[str, Any], now: int) -> None:
@@ -108,8 +110,8 @@ def add(transaction: Transaction, payload: Mapping[str, Any], now: int) -> None:
 
 
 def send(store: Store, channels: Channels, post: Post, owner: str, *, now: int | None = None) -> int:
-    """Send what waits, one message for all of it; gives how many alerts were sent. Where a channel fails they wait again,
-    and are given up, loudly, after `TRIES`."""
+    """Send what waits, one message for all of it; gives how many alerts were sent. Where a channel fails they wait again
+    for it alone, and are given up, loudly, after `TRIES`."""
     instant = int(time.time() * 1000) if now is None else now
     if channels.quiet is not None and channels.quiet.holds(instant):
         return 0
@@ -120,15 +122,15 @@ def send(store: Store, channels: Channels, post: Post, owner: str, *, now: int |
         found = _take(transaction, owner, instant)
     if not found:
         return 0
-    failed = _tell(channels, post, found)
+    told, failed = _tell(channels, post, found)
+    waiting = [alert for alert in found if not alert.told.issuperset(failed)]
     with store.write(2.0) as transaction:
         for alert in found:
-            _end(transaction, alert, failed, instant)
-    if failed:
-        given_up = sum(alert.tries + 1 >= TRIES for alert in found)
+            _end(transaction, alert, told, alert in waiting, instant)
+    if waiting:
+        given_up = sum(alert.tries + 1 >= TRIES for alert in waiting)
         log.error("alerts could not be sent by %s; %d are given up", ", ".join(failed), given_up)
-        return 0
-    return len(found)
+    return len(found) - len(waiting)
 
 
 def text(payload: Mapping[str, Any]) -> str:
@@ -162,40 +164,57 @@ def signature(secret: bytes, body: bytes, now: int) -> str:
 def _take(transaction: Transaction, owner: str, now: int) -> list[Alert]:
     """What is due, for this sender alone: also what another took and never told of."""
     rows = transaction.run(
-        f"SELECT id, ts, tries, payload FROM alert WHERE {_DUE} ORDER BY ts, id LIMIT 100",
+        f"SELECT id, ts, tries, payload, told FROM alert WHERE {_DUE} ORDER BY ts, id LIMIT 100",
         (now,),
     )
     for id, *_ in rows:
         transaction.run(
             "UPDATE alert SET state = 'sending', owner = ?, until = ? WHERE id = ?", (owner, now + _TAKEN, id)
         )
-    return [Alert(id, ts, tries, json.loads(payload)) for id, ts, tries, payload in rows]
+    return [Alert(id, ts, tries, json.loads(payload), frozenset(told.split())) for id, ts, tries, payload, told in rows]
 
 
-def _end(transaction: Transaction, alert: Alert, failed: Sequence[str], now: int) -> None:
-    state = "sent" if not failed else "failed" if alert.tries + 1 >= TRIES else "pending"
+def _end(transaction: Transaction, alert: Alert, told: Sequence[str], waits: bool, now: int) -> None:
+    state = "sent" if not waits else "failed" if alert.tries + 1 >= TRIES else "pending"
     until = now + _PAUSE * 2**alert.tries if state == "pending" else 0
     transaction.run(
-        "UPDATE alert SET state = ?, tries = ?, until = ? WHERE id = ?", (state, alert.tries + 1, until, alert.id)
+        "UPDATE alert SET state = ?, tries = ?, until = ?, told = ? WHERE id = ?",
+        (state, alert.tries + 1, until, " ".join(sorted(alert.told.union(told))), alert.id),
     )
 
 
-def _tell(channels: Channels, post: Post, alerts: Sequence[Alert]) -> list[str]:
-    """Every channel once; gives the names of those that failed. The log was told at the first try."""
-    failed = []
+def _tell(channels: Channels, post: Post, alerts: Sequence[Alert]) -> tuple[list[str], list[str]]:
+    """Every channel once, of what it was not told before; gives the names of those that were told and of those that
+    failed. The log was told at the first try."""
     if channels.log:
         for alert in alerts:
             if alert.tries == 0:
                 log.warning("%s", text(alert.payload))
-    body = json.dumps({"alerts": [dict(alert.payload) for alert in alerts]}).encode()
-    lines = "\n".join(text(alert.payload) for alert in alerts)
-    if channels.webhook and not _post(post, channels.webhook, body, channels.secret):
-        failed.append("webhook")
-    if channels.slack and not _post(post, channels.slack, json.dumps({"text": lines}).encode(), None):
-        failed.append("slack")
-    if channels.command and not _run(channels.command, body):
-        failed.append("command")
-    return failed
+    told: list[str] = []
+    failed: list[str] = []
+    for name, tell in _tellers(channels, post):
+        new = [alert.payload for alert in alerts if name not in alert.told]
+        (told if not new or tell(new) else failed).append(name)
+    return told, failed
+
+
+def _tellers(channels: Channels, post: Post) -> Iterator[tuple[str, Callable[[Sequence[Mapping[str, Any]]], bool]]]:
+    """The channels by name, each as what tells it of payloads and says whether that went well."""
+    webhook, slack, command = channels.webhook, channels.slack, channels.command
+    if webhook:
+        yield "webhook", lambda payloads: _post(post, webhook, _body(payloads), channels.secret)
+    if slack:
+        yield "slack", lambda payloads: _post(post, slack, _lines(payloads), None)
+    if command:
+        yield "command", lambda payloads: _run(command, _body(payloads))
+
+
+def _body(payloads: Sequence[Mapping[str, Any]]) -> bytes:
+    return json.dumps({"alerts": [dict(payload) for payload in payloads]}).encode()
+
+
+def _lines(payloads: Sequence[Mapping[str, Any]]) -> bytes:
+    return json.dumps({"text": "\n".join(text(payload) for payload in payloads)}).encode()
 
 
 def _post(post: Post, url: str, body: bytes, secret: bytes | None) -> bool:

@@ -101,6 +101,21 @@ def test_a_failure_that_passes_loses_nothing(store: SqliteStore) -> None:
     assert states(store) == ["sent"]
 
 
+def test_where_one_channel_fails_the_others_are_not_told_again(store: SqliteStore) -> None:
+    both = Channels(log=False, webhook="https://example.com/hook", slack="https://example.com/slack")
+    postman = Postman([503, 200])
+    add(store)
+    assert alerts.send(store, both, postman, "one", now=NOON) == 0
+    add(store, share=1.0)
+    assert alerts.send(store, both, postman, "two", now=NOON + 5_000) == 2
+    said = [
+        (url.rpartition("/")[2], body.decode().count("reached") or body.decode().count("share"))
+        for url, body, _ in postman.posted
+    ]
+    assert said == [("hook", 1), ("slack", 1), ("hook", 2), ("slack", 1)]
+    assert states(store) == ["sent", "sent"]
+
+
 def test_in_quiet_hours_alerts_wait_and_come_together_afterwards(store: SqliteStore) -> None:
     quiet = Channels(log=False, webhook="https://example.com", quiet=Quiet("22:00", "07:00", "Europe/Berlin"))
     night = int(datetime(2026, 11, 20, 23, 30, tzinfo=UTC).timestamp() * 1000)  # 00:30 in Berlin
