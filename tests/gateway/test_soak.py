@@ -29,6 +29,8 @@ from tests.gateway.test_process import ROOT, serving, until
 SECONDS = float(os.environ.get("HROUTE_SOAK_SECONDS", "600"))
 RATE = float(os.environ.get("HROUTE_SOAK_RATE", "200"))
 LONG = float(os.environ.get("HROUTE_SOAK_LONG", "15"))
+IDLE = 30.0
+"""Seconds for which a connection is kept for another request."""
 RELOAD = 10.0
 """Seconds between two changes of the policy."""
 GROWTH = 12.0
@@ -68,14 +70,14 @@ class Client:
     def __init__(self, port: int, outcome: Outcome) -> None:
         self.port = port
         self.outcome = outcome
-        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self, number: int, kind: str) -> None:
         mark = MARK + b"%0*d" % (DIGITS, number)
         said = {"model": "m", "max_tokens": 100, "stream": True, "messages": [{"role": "user", "content": f"Say {mark.decode()}"}]}  # fmt: skip
         body = json.dumps(said).encode()
         head = f"POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\nx-hroute-cost-center: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"  # fmt: skip
-        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = self.kept() or await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(head.encode() + body)
             headers = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -87,8 +89,15 @@ class Client:
             self.outcome.odd.append(f"{mark.decode()} {kind}: {error!r}")
             writer.close()
             return
-        self.idle.append((reader, writer))
+        self.idle.append((time.monotonic(), reader, writer))
         self.judge(mark, kind, headers, b"".join(pieces))
+
+    def kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """The connection that was used last. Those that lay idle for long are not used: a server may close them (after 75 s
+        here) in the moment in which a request leaves."""
+        while self.idle and self.idle[0][0] < time.monotonic() - IDLE:
+            self.idle.pop(0)[2].close()
+        return self.idle.pop()[1:] if self.idle else None
 
     def judge(self, mark: bytes, kind: str, headers: str, stream: bytes) -> None:
         """Whether the answer is this request's own, and as it has to be."""
@@ -102,7 +111,7 @@ class Client:
             self.outcome.odd.append(f"{mark.decode()} {kind}: {headers[:20]!r} {words} {stream[-200:]!r}")
 
     async def close(self) -> None:
-        for _, writer in self.idle:
+        for _, _, writer in self.idle:
             writer.close()
         self.idle.clear()
 
